@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * field -- a name for some bytes of a known type.
+ *
+ * An option, a counter and a control node are all that; readers, parsers, printers and
+ * mergers are loops over const tables of fields.  A field says where its bytes lie within
+ * some struct, never which object: that is the table's owner's to say.
+ */
+#ifndef TRACT_BASE_FIELD_H
+#define TRACT_BASE_FIELD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/assert.h"
+
+enum field_type {
+	FIELD_BOOL,
+	FIELD_UNSIGNED,
+	FIELD_U32,
+	FIELD_U64,
+	FIELD_I64,
+	FIELD_SIZE,
+	FIELD_SSIZE,
+	FIELD_STRING,  /* const char * */
+	FIELD_ENUM,    /* int, an index into names that the table's owner keeps */
+	FIELD_POINTER, /* any object pointer */
+	FIELD_TYPES
+};
+
+struct field {
+	const char *name;
+	enum field_type type;
+	size_t offset; /* bytes from the start of the struct that the table describes */
+	const char *doc;
+};
+
+/* Bytes of a value of this type as it is stored. */
+static inline size_t
+field_size(enum field_type type)
+{
+	switch (type) {
+	case FIELD_BOOL: return sizeof(bool);
+	case FIELD_UNSIGNED: return sizeof(unsigned);
+	case FIELD_U32: return sizeof(uint32_t);
+	case FIELD_U64: return sizeof(uint64_t);
+	case FIELD_I64: return sizeof(int64_t);
+	case FIELD_SIZE: return sizeof(size_t);
+	case FIELD_SSIZE: return sizeof(ssize_t);
+	case FIELD_STRING: return sizeof(const char *);
+	case FIELD_ENUM: return sizeof(int);
+	case FIELD_POINTER: return sizeof(void *);
+	case FIELD_TYPES: break;
+	}
+	unreachable_state();
+}
+
+/* The field's bytes in `object', which is the struct that the table describes. */
+static inline void *
+field_at(const struct field *field, void *object)
+{
+	return (char *)object + field->offset;
+}
+
+static inline const void *
+field_at_const(const struct field *field, const void *object)
+{
+	return (const char *)object + field->offset;
+}
+
+#endif

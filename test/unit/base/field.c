@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/field.h"
+
+#include "harness/test.h"
+
+TEST(every_type_has_the_size_of_its_c_type)
+{
+	CHECK_EQ(field_size(FIELD_BOOL), sizeof(bool));
+	CHECK_EQ(field_size(FIELD_UNSIGNED), sizeof(unsigned));
+	CHECK_EQ(field_size(FIELD_U32), 4);
+	CHECK_EQ(field_size(FIELD_U64), 8);
+	CHECK_EQ(field_size(FIELD_I64), 8);
+	CHECK_EQ(field_size(FIELD_SIZE), sizeof(size_t));
+	CHECK_EQ(field_size(FIELD_SSIZE), sizeof(ssize_t));
+	CHECK_EQ(field_size(FIELD_STRING), sizeof(char *));
+	CHECK_EQ(field_size(FIELD_ENUM), sizeof(int));
+	CHECK_EQ(field_size(FIELD_POINTER), sizeof(void *));
+}
+
+TEST(a_field_names_its_bytes_in_any_object)
+{
+	struct sample {
+		bool flag;
+		size_t size;
+	};
+	static const struct field size_field = { "size", FIELD_SIZE, offsetof(struct sample, size),
+		"A size." };
+	struct sample a = { true, 1 }, b = { false, 2 };
+
+	*(size_t *)field_at(&size_field, &a) = 10;
+	CHECK_EQ(a.size, 10);
+	CHECK(a.flag);
+	CHECK_EQ(*(const size_t *)field_at_const(&size_field, &b), 2);
+}
