@@ -44,8 +44,8 @@ extern struct options opt;
 /*
  * Values of the ENUM rows.  ORDER JUNK, ORDER ZERO-REALLOC: the names in option_table.c.
  */
-enum opt_junk { JUNK_OFF, JUNK_BOTH, JUNK_ALLOC, JUNK_FREE };
-enum opt_zero_realloc { ZERO_REALLOC_FREE, ZERO_REALLOC_ALLOC, ZERO_REALLOC_ABORT };
+enum junk { JUNK_FALSE, JUNK_TRUE, JUNK_ALLOC, JUNK_FREE };
+enum zero_realloc { ZERO_REALLOC_FREE, ZERO_REALLOC_ALLOC, ZERO_REALLOC_ABORT };
 
 enum option_policy { OPTION_REJECT, OPTION_CLIP };
 enum option_kind {

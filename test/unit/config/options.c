@@ -201,7 +201,7 @@ TEST(every_choice_is_taken_by_its_whole_name)
 	CHECK_EQ(opt.junk, JUNK_FREE);
 	CHECK_EQ(opt.zero_realloc, ZERO_REALLOC_ABORT);
 	read_conf("junk:true,zero_realloc:alloc");
-	CHECK_EQ(opt.junk, JUNK_BOTH);
+	CHECK_EQ(opt.junk, JUNK_TRUE);
 	CHECK_EQ(opt.zero_realloc, ZERO_REALLOC_ALLOC);
 }
 
