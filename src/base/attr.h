@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attr -- what the compiler is told beyond C11.  The only place that names compiler extensions.
+ */
+#ifndef TRACT_BASE_ATTR_H
+#define TRACT_BASE_ATTR_H
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define HOT __attribute__((hot, aligned(64)))
+#define COLD __attribute__((cold, noinline))
+#define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define UNUSED __attribute__((unused))
+#define ALIGNED(n) __attribute__((aligned(n)))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define EXPORT __attribute__((visibility("default")))
+#define WEAK __attribute__((weak))
+
+#define CACHE_LINE 64
+
+#endif
