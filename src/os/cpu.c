@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* sched_getcpu */
+#include "os/os.h"
+
+#include <errno.h>
+#include <sched.h>
+
+#include "base/bits.h"
+#include "os/cgroup.h"
+#include "os/syscall.h"
+
+/* The kernel's masks are at most 8192 bits today; a longer one makes the call fail. */
+#define MAX_CPUS 8192
+
+static unsigned
+affinity_count(void)
+{
+	unsigned long mask[MAX_CPUS / 8 / sizeof(unsigned long)];
+	long size = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+	unsigned count = 0;
+	for (size_t i = 0; size > 0 && i < (size_t)size / sizeof(mask[0]); i++)
+		count += count_set(mask[i]);
+	return count == 0 ? 1 : count;
+}
+
+unsigned
+os_cpu_count(void)
+{
+	int saved_errno = errno;
+	unsigned count = affinity_count();
+	unsigned quota = cgroup_cpu_quota();
+	errno = saved_errno;
+	return quota != 0 && quota < count ? quota : count;
+}
+
+int
+os_cpu_current(void)
+{
+	int saved_errno = errno;
+	int cpu = sched_getcpu();
+	errno = saved_errno;
+	return cpu;
+}
+
+void
+os_cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__asm__ volatile("pause" ::: "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" ::: "memory"); /* `yield' takes no time on most cores */
+#else
+	__asm__ volatile("" ::: "memory");
+#endif
+}
+
+void
+os_yield(void)
+{
+	syscall(SYS_sched_yield); /* always succeeds */
+}
+
+int
+os_thread_id(void)
+{
+	return (int)syscall(SYS_gettid); /* always succeeds */
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every system call goes through one of the sys_ functions, which consult os_inject and leave errno
+ * as they found it.
+ *
+ * Where the kernel does not overcommit, only writable private memory is charged: address space is
+ * mapped PROT_NONE and charged by the mprotect that commits it.  A later mprotect would not take the
+ * charge back, so decommitting maps fresh address space over the range.
+ */
+#define _GNU_SOURCE /* mremap */
+#include "os/pages.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#include "base/assert.h"
+#include "base/attr.h"
+#include "base/checked.h"
+#include "os/inject.h"
+#include "os/os.h"
+
+/* Kernel constants that older headers lack; kernels that do not know them are coped with below. */
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+#ifndef MADV_FREE
+#define MADV_FREE 8
+#endif
+
+#define READ_WRITE (PROT_READ | PROT_WRITE)
+
+size_t os_page_size = 4096;
+bool os_overcommits = true;
+enum os_thp os_thp_mode = OS_THP_UNSUPPORTED;
+bool os_has_lazy_free;
+
+int (*os_inject)(const char *what);
+
+/* NULL on failure. */
+static void *
+sys_map(void *at, size_t size, int protection, int flags)
+{
+	if (inject_errno("map") != 0)
+		return NULL;
+	int saved_errno = errno;
+	flags |= MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	void *addr = mmap(at, size, protection, flags, -1, 0);
+	errno = saved_errno;
+	return addr == MAP_FAILED ? NULL : addr;
+}
+
+static bool
+sys_unmap(void *addr, size_t size)
+{
+	if (inject_errno("unmap") != 0)
+		return false;
+	int saved_errno = errno;
+	int result = munmap(addr, size);
+	errno = saved_errno;
+	return result == 0;
+}
+
+static bool
+sys_protect(void *addr, size_t size, int protection)
+{
+	if (inject_errno("protect") != 0)
+		return false;
+	int saved_errno = errno;
+	int result = mprotect(addr, size, protection);
+	errno = saved_errno;
+	return result == 0;
+}
+
+static bool
+sys_advise(void *addr, size_t size, int advice)
+{
+	if (inject_errno("advise") != 0)
+		return false;
+	int saved_errno = errno;
+	int result = madvise(addr, size, advice);
+	errno = saved_errno;
+	return result == 0;
+}
+
+/* Move page tables; `to' NULL lets the kernel choose.  NULL on failure. */
+static void *
+sys_move(void *to, void *from, size_t size, int flags)
+{
+	if (inject_errno("move") != 0)
+		return NULL;
+	int saved_errno = errno;
+	void *addr = mremap(from, size, size, MREMAP_MAYMOVE | flags, to);
+	errno = saved_errno;
+	return addr == MAP_FAILED ? NULL : addr;
+}
+
+static bool
+read_overcommits(void)
+{
+	char text[8];
+	os_read_file("/proc/sys/vm/overcommit_memory", text, sizeof(text));
+	return text[0] != '2';
+}
+
+/* The file names all modes, the one in force in brackets. */
+static enum os_thp
+read_thp_mode(void)
+{
+	char text[64];
+	os_read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
+	if (strstr(text, "[always]") != NULL)
+		return OS_THP_ALWAYS;
+	if (strstr(text, "[madvise]") != NULL)
+		return OS_THP_MADVISE;
+	if (strstr(text, "[never]") != NULL)
+		return OS_THP_NEVER;
+	return OS_THP_UNSUPPORTED;
+}
+
+/* Advice on no pages: a kernel that does not know MADV_FREE says EINVAL. */
+static bool
+probe_lazy_free(void)
+{
+	int saved_errno = errno;
+	int result = madvise(NULL, 0, MADV_FREE);
+	errno = saved_errno;
+	return result == 0;
+}
+
+COLD void
+os_pages_boot(void)
+{
+	size_t page_size = getauxval(AT_PAGESZ);
+	if (page_size != 0)
+		os_page_size = page_size;
+	os_overcommits = read_overcommits();
+	os_thp_mode = read_thp_mode();
+	os_has_lazy_free = probe_lazy_free();
+}
+
+static inline bool
+is_page_range(const void *addr, size_t size)
+{
+	return is_aligned((uintptr_t)addr | size, os_page_size) && size != 0;
+}
+
+static void *
+map_at(void *at, size_t size, int protection)
+{
+	void *addr = sys_map(at, size, protection, MAP_FIXED_NOREPLACE);
+	if (addr == at || addr == NULL)
+		return addr;
+	/* A kernel before 4.17 took `at' as a hint. */
+	sys_unmap(addr, size);
+	return NULL;
+}
+
+/* Map more than asked and cut both ends off. */
+static void *
+map_and_trim(size_t size, size_t alignment, int protection)
+{
+	size_t total = checked_add(size, alignment - os_page_size);
+	if (total == SIZE_TOO_LARGE)
+		return NULL;
+	char *start = sys_map(NULL, total, protection, 0);
+	if (start == NULL)
+		return NULL;
+	char *addr = (char *)align_up((uintptr_t)start, alignment);
+	size_t head = (size_t)(addr - start);
+	size_t tail = total - head - size;
+	if (head != 0 && !sys_unmap(start, head)) {
+		/* Too many mappings to split one: give back the whole, which needs no split. */
+		sys_unmap(start, total);
+		return NULL;
+	}
+	if (tail != 0 && !sys_unmap(addr + size, tail)) {
+		sys_unmap(addr, size + tail);
+		return NULL;
+	}
+	return addr;
+}
+
+static void *
+map_aligned(size_t size, size_t alignment, int protection)
+{
+	char *addr = sys_map(NULL, size, protection, 0);
+	if (addr == NULL || is_aligned((uintptr_t)addr, alignment))
+		return addr;
+	/* The kernel fills address space downward: just below there is usually room. */
+	char *below = (char *)align_down((uintptr_t)addr, alignment);
+	if (!sys_unmap(addr, size))
+		return NULL;
+	addr = sys_map(below, size, protection, 0);
+	if (addr == NULL || is_aligned((uintptr_t)addr, alignment))
+		return addr;
+	if (!sys_unmap(addr, size))
+		return NULL;
+	return map_and_trim(size, alignment, protection);
+}
+
+void *
+os_pages_map(void *at, size_t size, size_t alignment, enum os_commit *commit)
+{
+	assert(is_page_range(at, size));
+	assert(is_pow2(alignment) && alignment >= os_page_size);
+	assert(is_aligned((uintptr_t)at, alignment));
+	if (os_overcommits)
+		*commit = OS_COMMITTED;
+	int protection = *commit == OS_COMMITTED ? READ_WRITE : PROT_NONE;
+	if (at != NULL)
+		return map_at(at, size, protection);
+	return map_aligned(size, alignment, protection);
+}
+
+bool
+os_pages_unmap(void *addr, size_t size)
+{
+	assert(is_page_range(addr, size));
+	return sys_unmap(addr, size);
+}
+
+bool
+os_pages_commit(void *addr, size_t size)
+{
+	assert(is_page_range(addr, size));
+	return !os_overcommits && sys_protect(addr, size, READ_WRITE);
+}
+
+bool
+os_pages_decommit(void *addr, size_t size)
+{
+	assert(is_page_range(addr, size));
+	return !os_overcommits && sys_map(addr, size, PROT_NONE, MAP_FIXED) != NULL;
+}
+
+bool
+os_pages_purge_lazy(void *addr, size_t size)
+{
+	assert(is_page_range(addr, size));
+	return os_has_lazy_free && sys_advise(addr, size, MADV_FREE);
+}
+
+bool
+os_pages_purge_forced(void *addr, size_t size)
+{
+	assert(is_page_range(addr, size));
+	return sys_advise(addr, size, MADV_DONTNEED);
+}
+
+bool
+os_pages_huge(void *addr, size_t size)
+{
+	assert(is_page_range(addr, size));
+	return sys_advise(addr, size, MADV_HUGEPAGE);
+}
+
+bool
+os_pages_nohuge(void *addr, size_t size)
+{
+	assert(is_page_range(addr, size));
+	return sys_advise(addr, size, MADV_NOHUGEPAGE);
+}
+
+bool
+os_pages_protect(void *addr, size_t size)
+{
+	assert(is_page_range(addr, size));
+	return sys_protect(addr, size, PROT_NONE);
+}
+
+bool
+os_pages_unprotect(void *addr, size_t size)
+{
+	assert(is_page_range(addr, size));
+	return sys_protect(addr, size, READ_WRITE);
+}
+
+/*
+ * In two steps.  A single call that names the target would unmap it before it finds that the source
+ * cannot be moved (a range of several kernel mappings), and leave a hole.  Moving out to a free
+ * place either works or changes nothing; what arrives there is one mapping, which can be moved on.
+ */
+bool
+os_pages_move(void *to, void *from, size_t size)
+{
+	assert(is_page_range(to, size));
+	assert(is_page_range(from, size));
+	void *between = sys_move(NULL, from, size, MREMAP_DONTUNMAP);
+	if (between == NULL)
+		return false;
+	if (sys_move(to, between, size, MREMAP_FIXED) == NULL) {
+		memcpy(to, between, size);
+		sys_unmap(between, size);
+	}
+	return true;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * os/pages -- address space and the memory behind it.
+ *
+ * Every function leaves errno as it found it.  Sizes and addresses are multiples of os_page_size
+ * unless stated.  `bool' results: true means it happened.  A failed unmap, purge or protect leaves
+ * the range as it was: the caller keeps it.
+ * No locks.  Tests may make the k-th call fail through os_inject (test builds of the object only).
+ */
+#ifndef TRACT_OS_PAGES_H
+#define TRACT_OS_PAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum os_commit { OS_RESERVED, OS_COMMITTED };
+enum os_thp { OS_THP_ALWAYS, OS_THP_MADVISE, OS_THP_NEVER, OS_THP_UNSUPPORTED };
+
+/* Set once by os_pages_boot, before the first mapping. */
+extern size_t os_page_size;       /* the kernel's page, >= 4096 */
+extern bool os_overcommits;       /* false when vm.overcommit_memory is 2: reserve, then commit */
+extern enum os_thp os_thp_mode;   /* of /sys/kernel/mm/transparent_hugepage/enabled */
+extern bool os_has_lazy_free;     /* MADV_FREE works */
+
+#define OS_HUGEPAGE ((size_t)2 << 20)
+
+void os_pages_boot(void);
+
+/*
+ * New zeroed private memory, aligned to `alignment' (a power of two >= os_page_size).
+ * With `at' not NULL: exactly there, never replacing a mapping, or NULL.
+ * *commit on entry: what is wanted; on return what was got (OS_COMMITTED always where the
+ * kernel overcommits).  NULL when the kernel refuses.
+ */
+void *os_pages_map(void *at, size_t size, size_t alignment, enum os_commit *commit);
+
+bool os_pages_unmap(void *addr, size_t size);
+bool os_pages_commit(void *addr, size_t size);      /* false where os_overcommits */
+bool os_pages_decommit(void *addr, size_t size);    /* false where os_overcommits */
+bool os_pages_purge_lazy(void *addr, size_t size);  /* MADV_FREE: contents may vanish */
+bool os_pages_purge_forced(void *addr, size_t size); /* MADV_DONTNEED: reads as zero afterwards */
+bool os_pages_huge(void *addr, size_t size);        /* MADV_HUGEPAGE */
+bool os_pages_nohuge(void *addr, size_t size);      /* MADV_NOHUGEPAGE */
+bool os_pages_protect(void *addr, size_t size);     /* no access */
+bool os_pages_unprotect(void *addr, size_t size);   /* read and write again */
+/*
+ * Move the contents of [from, from+size) onto the mapped range at `to' by page tables; the source
+ * range stays mapped and reads as zero.  False (nothing moved) where the kernel cannot.
+ */
+bool os_pages_move(void *to, void *from, size_t size);
+
+#endif
