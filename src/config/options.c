@@ -5,6 +5,7 @@
 
 #include "base/attr.h"
 #include "base/bits.h"
+#include "base/fmt.h"
 #include "os/os.h"
 #include "tract_config.h"
 
@@ -52,7 +53,7 @@ text_drop_suffix(struct text *text, const char *suffix)
 
 /* One line of a message; what does not fit is cut, and the cut is shown. */
 struct line {
-	size_t length;
+	struct fmt f;
 	char text[1024];
 };
 
@@ -60,31 +61,23 @@ struct line {
 #define LINE_ROOM (sizeof(((struct line *)0)->text) - sizeof(LINE_CUT))
 
 static void
-line_add(struct line *line, struct text text)
-{
-	size_t length = min_size(text.length, LINE_ROOM - line->length);
-	memcpy(line->text + line->length, text.start, length);
-	line->length += length;
-}
-
-static void
-line_adds(struct line *line, const char *string)
-{
-	line_add(line, text_of(string));
-}
-
-static void
 line_begin(struct line *line)
 {
-	line->length = 0;
-	line_adds(line, "<tract>: ");
+	fmt_init(&line->f, line->text, LINE_ROOM);
+	fmt_text(&line->f, "<tract>: ");
+}
+
+static void
+line_add(struct line *line, struct text text)
+{
+	fmt_bytes(&line->f, text.start, text.length);
 }
 
 static const char *
 line_end(struct line *line)
 {
-	const char *end = line->length == LINE_ROOM ? LINE_CUT : "\n";
-	memcpy(line->text + line->length, end, strlen(end) + 1);
+	bool is_cut = line->f.length == LINE_ROOM - 1;
+	strcpy(line->text + line->f.length, is_cut ? LINE_CUT : "\n");
 	return line->text;
 }
 
@@ -373,8 +366,7 @@ say(const struct parser *parser, const char *what, struct text about)
 	if (parser->print == NULL)
 		return;
 	line_begin(&line);
-	line_adds(&line, what);
-	line_adds(&line, ": ");
+	fmt_print(&line.f, "%s: ", what);
 	line_add(&line, about);
 	parser->print(line_end(&line));
 }
@@ -431,13 +423,10 @@ say_unknown(struct parser *parser)
 	const char *nearest = nearest_name(parser->key);
 
 	line_begin(&line);
-	line_adds(&line, "Invalid conf pair: ");
+	fmt_text(&line.f, "Invalid conf pair: ");
 	line_add(&line, pair_of(parser));
-	if (nearest != NULL) {
-		line_adds(&line, " (did you mean `");
-		line_adds(&line, nearest);
-		line_adds(&line, "'?)");
-	}
+	if (nearest != NULL)
+		fmt_print(&line.f, " (did you mean `%s'?)", nearest);
 	parser->print(line_end(&line));
 	if (!text_begins(parser->key, "experimental_"))
 		parser->n_errors++;
@@ -491,17 +480,13 @@ look_for_confirm(const char *text)
 static void
 announce(enum conf_source source, void (*print)(const char *line))
 {
+	const char *text = source_texts[source] == NULL ? "" : source_texts[source];
 	struct line line;
-	char number[] = { (char)('1' + source), '\0' };
 
 	line_begin(&line);
-	line_adds(&line, "malloc_conf #");
-	line_adds(&line, number);
-	line_adds(&line, " (");
-	line_adds(&line, source_titles[source]);
-	line_adds(&line, "): \"");
-	line_adds(&line, source_texts[source] == NULL ? "" : source_texts[source]);
-	line_adds(&line, "\"");
+	fmt_print(&line.f, "malloc_conf #%d (%s): \"", (int)source + 1, source_titles[source]);
+	fmt_text(&line.f, text);
+	fmt_text(&line.f, "\"");
 	print(line_end(&line));
 }
 

@@ -105,6 +105,8 @@ TEST(every_row_is_named_once_and_described)
 	}
 }
 
+#define OUT_OF_RANGE "<tract>: Out-of-range conf value: "
+
 static void
 check_number_row(const struct option *row)
 {
@@ -123,16 +125,16 @@ check_number_row(const struct option *row)
 
 	if (row->max < UINTMAX_MAX) {
 		snprintf(text, sizeof(text), "%s:%ju", name, row->max + 1);
-		snprintf(expected, sizeof(expected), "<tract>: Out-of-range conf value: %s\n", text);
 		read_conf(text);
+		snprintf(expected, sizeof(expected), OUT_OF_RANGE "%s\n", text);
 		CHECK_STR(printed, row->policy == OPTION_REJECT ? expected : "");
 		CHECK_EQ(value_of(row),
 		    row->policy == OPTION_REJECT ? (uintmax_t)row->initial : row->max);
 	}
 	if (row->min != 0) {
 		snprintf(text, sizeof(text), "%s:%jd", name, row->min - 1);
-		snprintf(expected, sizeof(expected), "<tract>: Out-of-range conf value: %s\n", text);
 		read_conf(text);
+		snprintf(expected, sizeof(expected), OUT_OF_RANGE "%s\n", text);
 		CHECK_STR(printed, row->policy == OPTION_REJECT ? expected : "");
 		CHECK_EQ(value_of(row),
 		    (uintmax_t)(row->policy == OPTION_REJECT ? row->initial : row->min));
