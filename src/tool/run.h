@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run -- `tract run': execute a command with the library preloaded.
+ *
+ * Without --summary the command replaces this process.  With it this process stays as the
+ * parent: it passes on the signals that ask a program to end, and leaves with the
+ * command's status.
+ */
+#ifndef TRACT_TOOL_RUN_H
+#define TRACT_TOOL_RUN_H
+
+#define RUN_USAGE "tract run [-o KEY:VALUE]... [--summary] [--] COMMAND [ARGUMENT]..."
+
+/* argv[0] is "run".  Returns the exit status (tool.h), or does not return. */
+int run_main(int argc, char **argv);
+
+#endif
