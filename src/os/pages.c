@@ -144,7 +144,8 @@ os_pages_boot(void)
 	os_has_lazy_free = probe_lazy_free();
 }
 
-static inline bool
+/* For asserts, so release builds do not call it. */
+static UNUSED bool
 is_page_range(const void *addr, size_t size)
 {
 	return is_aligned((uintptr_t)addr | size, os_page_size) && size != 0;
