@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bits -- integer arithmetic on powers of two.  Pure; arguments that would be undefined are asserted.
+ * bits -- integer arithmetic on powers of two.  Pure; arguments for which a result would be
+ * undefined are asserted.
  */
 #ifndef TRACT_BASE_BITS_H
 #define TRACT_BASE_BITS_H
@@ -82,6 +83,6 @@ max_size(size_t a, size_t b)
 }
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define CONTAINER_OF(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define CONTAINER_OF(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 #endif

@@ -206,18 +206,10 @@ put_directive(struct fmt *f, const struct directive *d, char letter, struct argu
 {
 	switch (letter) {
 	case 'd':
-	case 'i':
-		put_signed(f, d, take_signed(a, d->length));
-		return;
-	case 'u':
-		put_number(f, d, "", take_unsigned(a, d->length), 10);
-		return;
-	case 'x':
-		put_number(f, d, "", take_unsigned(a, d->length), 16);
-		return;
-	case 'p':
-		put_number(f, d, "0x", (uintptr_t)va_arg(a->list, void *), 16);
-		return;
+	case 'i': put_signed(f, d, take_signed(a, d->length)); return;
+	case 'u': put_number(f, d, "", take_unsigned(a, d->length), 10); return;
+	case 'x': put_number(f, d, "", take_unsigned(a, d->length), 16); return;
+	case 'p': put_number(f, d, "0x", (uintptr_t)va_arg(a->list, void *), 16); return;
 	case 'c': {
 		char c = (char)va_arg(a->list, int);
 		put_text(f, d, &c, 1);
@@ -230,9 +222,7 @@ put_directive(struct fmt *f, const struct directive *d, char letter, struct argu
 		put_text(f, d, text, strnlen(text, d->precision));
 		return;
 	}
-	default:
-		assert(letter == '%');
-		fmt_char(f, letter);
+	default: assert(letter == '%'); fmt_char(f, letter);
 	}
 }
 

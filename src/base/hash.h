@@ -33,7 +33,8 @@ hash_bytes(const void *data, size_t size)
 {
 	const unsigned char *p = data;
 	uint64_t h = hash_u64(size + 1);
-	for (; size >= sizeof(uint64_t); size -= sizeof(uint64_t), p += sizeof(uint64_t)) {
+	for (; size >= sizeof(uint64_t);
+	     size -= sizeof(uint64_t), p += sizeof(uint64_t)) {
 		uint64_t word;
 		memcpy(&word, p, sizeof(word));
 		h = hash_u64(h ^ word);

@@ -130,7 +130,8 @@ heap_check(const struct heap *h, heap_less *less)
 		return false;
 	for (const struct heap_node *n = h->root; n != NULL; n = next_preorder(n)) {
 		const struct heap_node *left = n;
-		for (const struct heap_node *c = n->child; c != NULL; left = c, c = c->next)
+		for (const struct heap_node *c = n->child; c != NULL;
+		     left = c, c = c->next)
 			if (c->prev != left || less(c, n))
 				return false;
 	}

@@ -154,7 +154,8 @@ cgroup_cpu_quota_under(const char *root)
 	unsigned limit = 0;
 	os_read_file(path, lines, sizeof(lines));
 	const char *newline;
-	for (const char *line = lines; (newline = strchr(line, '\n')) != NULL; line = newline + 1)
+	for (const char *line = lines; (newline = strchr(line, '\n')) != NULL;
+	     line = newline + 1)
 		limit = min_limit(limit, quota_of_line(root, line, newline));
 	return limit;
 }

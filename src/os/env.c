@@ -38,7 +38,8 @@ getenv_early(const char *name, size_t name_length)
 	size_t length = os_read_file("/proc/self/environ", early_environment,
 	    sizeof(early_environment));
 	const char *end = early_environment + length;
-	for (const char *entry = early_environment; entry < end; entry += strlen(entry) + 1) {
+	for (const char *entry = early_environment; entry < end;
+	     entry += strlen(entry) + 1) {
 		const char *value = value_if_named(entry, name, name_length);
 		if (value != NULL)
 			return value;

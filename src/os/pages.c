@@ -4,8 +4,8 @@
  * as they found it.
  *
  * Where the kernel does not overcommit, only writable private memory is charged: address space is
- * mapped PROT_NONE and charged by the mprotect that commits it.  A later mprotect would not take the
- * charge back, so decommitting maps fresh address space over the range.
+ * mapped PROT_NONE and charged by the mprotect that commits it.  A later mprotect would not take
+ * the charge back, so decommitting maps fresh address space over the range.
  */
 #define _GNU_SOURCE /* mremap */
 #include "os/pages.h"

@@ -35,7 +35,8 @@ event_wait(struct event *e, uint64_t timeout_ns)
 		uint64_t waited = os_clock_ns() - start;
 		if (waited >= timeout_ns)
 			return false;
-		uint64_t left = timeout_ns == UINT64_MAX ? UINT64_MAX : timeout_ns - waited;
+		uint64_t left =
+		    timeout_ns == UINT64_MAX ? UINT64_MAX : timeout_ns - waited;
 		os_futex_wait(&e->signalled, 0, left);
 	}
 }

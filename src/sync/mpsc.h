@@ -46,7 +46,7 @@ mpsc_push_chain(struct mpsc *q, struct mpsc_node *head, struct mpsc_node *tail)
 {
 	struct mpsc_node *old = load_relaxed(&q->head); /* only compared and stored */
 	do {
-		store_relaxed(&tail->next, old); /* published by the CAS */
+		store_relaxed(&tail->next, old);           /* published by the CAS */
 	} while (!cas_weak_release(&q->head, &old, head)); /* pairs with mpsc_drain */
 }
 

@@ -15,7 +15,8 @@ wait_while_running(struct once *o)
 		uint32_t state = load_acquire(&o->state); /* pairs with run */
 		if (state == ONCE_RUNNING) {
 			/* Failing, somebody else changed the state: look again. */
-			(void)cas_strong_relaxed(&o->state, &state, ONCE_RUNNING_WITH_WAITERS);
+			(void)cas_strong_relaxed(&o->state, &state,
+			    ONCE_RUNNING_WITH_WAITERS);
 			continue;
 		}
 		if (state != ONCE_RUNNING_WITH_WAITERS)
@@ -27,7 +28,8 @@ wait_while_running(struct once *o)
 static void
 run(struct once *o, void (*fn)(void))
 {
-	store_relaxed(&o->owner, os_thread_pointer()); /* only this thread finds itself in it */
+	store_relaxed(&o->owner,
+	    os_thread_pointer()); /* only this thread finds itself in it */
 	fn();
 	store_relaxed(&o->owner, 0);
 	/* Release pairs with the acquiring loads in once_run and wait_while_running. */

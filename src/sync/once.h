@@ -2,9 +2,9 @@
 /*
  * once -- run a function once in the process's life, without allocating.
  *
- * idle -> running (by `owner') -> done.  Other threads sleep while it runs; the running thread, when
- * it comes again through the function itself, is told "in progress" and has to make do with what is
- * ready.
+ * idle -> running (by `owner') -> done.  Other threads sleep while it runs; the running thread,
+ * when it comes again through the function itself, is told "in progress" and has to make do with
+ * what is ready.
  */
 #ifndef TRACT_SYNC_ONCE_H
 #define TRACT_SYNC_ONCE_H
@@ -22,7 +22,10 @@ struct once {
 	_Atomic(uintptr_t) owner; /* os_thread_pointer of the running thread */
 };
 
-#define ONCE_INITIALIZER { ONCE_IDLE, 0 }
+#define ONCE_INITIALIZER \
+	{ \
+		ONCE_IDLE, 0 \
+	}
 
 bool once_run_slow(struct once *o, void (*fn)(void));
 

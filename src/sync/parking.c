@@ -21,15 +21,16 @@ enum waiter_state { WAITER_ASLEEP, WAITER_WOKEN };
 
 /* Lives on the stack of the sleeping thread, from parking_wait's entry to its return. */
 struct waiter {
-	struct waiter *next;      /* Guarded by the bucket. */
-	_Atomic(uint8_t) *word;   /* Set once. */
-	_Atomic(uint32_t) state;  /* a futex; enum waiter_state */
+	struct waiter *next;     /* Guarded by the bucket. */
+	_Atomic(uint8_t) *word;  /* Set once. */
+	_Atomic(uint32_t) state; /* a futex; enum waiter_state */
 };
 
 struct bucket {
 	_Atomic(uint8_t) is_locked;
 	struct waiter *first; /* Guarded by is_locked; oldest first. */
-	struct waiter **last; /* Where the next one is linked; NULL before the first use. */
+	struct waiter *
+	    *last; /* Where the next one is linked; NULL before the first use. */
 } ALIGNED(CACHE_LINE);
 
 static struct bucket buckets[N_BUCKETS];
@@ -126,9 +127,9 @@ parking_wake_one(_Atomic(uint8_t) *word, uint8_t others, uint8_t nobody)
 	if (w == NULL)
 		return;
 	/*
-	 * With this store the waiter may return and its stack be used for other things.  The wake-up
-	 * then goes to an address where nobody waits, or where a futex of somebody else gets one that
-	 * every futex user must expect.
+	 * With this store the waiter may return and its stack be used for other things.
+	 * The wake-up then goes to an address where nobody waits, or where a futex of
+	 * somebody else gets one that every futex user must expect.
 	 */
 	store_release(&w->state, WAITER_WOKEN); /* pairs with parking_wait */
 	os_futex_wake(&w->state, 1);

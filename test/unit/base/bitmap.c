@@ -23,8 +23,10 @@ check_against_model(size_t nbits)
 	for (size_t i = 0; i < nbits; i++) {
 		count += model[i];
 		CHECK_EQ(bitmap_get(words, i), model[i]);
-		CHECK_EQ(bitmap_first_set_from(words, nbits, i), model_first(nbits, i, true));
-		CHECK_EQ(bitmap_first_zero_from(words, nbits, i), model_first(nbits, i, false));
+		CHECK_EQ(bitmap_first_set_from(words, nbits, i),
+		    model_first(nbits, i, true));
+		CHECK_EQ(bitmap_first_zero_from(words, nbits, i),
+		    model_first(nbits, i, false));
 	}
 	CHECK_EQ(bitmap_first_set_from(words, nbits, nbits), nbits);
 	CHECK_EQ(bitmap_first_zero_from(words, nbits, nbits), nbits);
@@ -54,9 +56,18 @@ TEST(bitmap_agrees_with_an_array_of_bool)
 			size_t bit = test_random_below(&random, nbits);
 			size_t end = bit + test_random_below(&random, nbits - bit + 1);
 			switch (test_random_below(&random, 4)) {
-			case 0: bitmap_set(words, bit); model[bit] = true; break;
-			case 1: bitmap_clear(words, bit); model[bit] = false; break;
-			case 2: bitmap_set_range(words, bit, end); set_model(bit, end, true); break;
+			case 0:
+				bitmap_set(words, bit);
+				model[bit] = true;
+				break;
+			case 1:
+				bitmap_clear(words, bit);
+				model[bit] = false;
+				break;
+			case 2:
+				bitmap_set_range(words, bit, end);
+				set_model(bit, end, true);
+				break;
 			default:
 				bitmap_clear_range(words, bit, end);
 				set_model(bit, end, false);

@@ -8,16 +8,16 @@
 static char text[256];
 
 /* Format with fmt and with libc: the same, and of the same length. */
-#define CHECK_LIKE_PRINTF(...)                                                                 \
-	do {                                                                                   \
-		char expected[256];                                                            \
-		struct fmt f;                                                                  \
-		int length = snprintf(expected, sizeof(expected), __VA_ARGS__);                \
-		memset(text, 'x', sizeof(text));                                               \
-		fmt_init(&f, text, sizeof(text));                                              \
-		fmt_print(&f, __VA_ARGS__);                                                    \
-		CHECK_STR(text, expected);                                                     \
-		CHECK_EQ(f.length, (size_t)length);                                            \
+#define CHECK_LIKE_PRINTF(...) \
+	do { \
+		char expected[256]; \
+		struct fmt f; \
+		int length = snprintf(expected, sizeof(expected), __VA_ARGS__); \
+		memset(text, 'x', sizeof(text)); \
+		fmt_init(&f, text, sizeof(text)); \
+		fmt_print(&f, __VA_ARGS__); \
+		CHECK_STR(text, expected); \
+		CHECK_EQ(f.length, (size_t)length); \
 	} while (0)
 
 TEST(print_agrees_with_printf)
@@ -30,10 +30,10 @@ TEST(print_agrees_with_printf)
 	CHECK_LIKE_PRINTF("%zu %zd %zx", SIZE_MAX, (ssize_t)-5, (size_t)0xbeef);
 	CHECK_LIKE_PRINTF("%x %p", 0xfeedu, (void *)text);
 	CHECK_LIKE_PRINTF("[%5d] [%-5d] [%05d] [%05d] [%2d]", 42, 42, 42, -42, 12345);
-	CHECK_LIKE_PRINTF("[%8s] [%-8s] [%2s] [%.2s] [%*s] [%.*s]", "abc", "abc", "abc", "abc", 6,
-	    "abc", 1, "abc");
-	CHECK_LIKE_PRINTF("[%016lx] [%-10zu] [%10llu] [%3c] [%-3c]", 0xabcul, (size_t)7, 8ull, 'x',
-	    'y');
+	CHECK_LIKE_PRINTF("[%8s] [%-8s] [%2s] [%.2s] [%*s] [%.*s]", "abc", "abc", "abc",
+	    "abc", 6, "abc", 1, "abc");
+	CHECK_LIKE_PRINTF("[%016lx] [%-10zu] [%10llu] [%3c] [%-3c]", 0xabcul, (size_t)7,
+	    8ull, 'x', 'y');
 }
 
 TEST(null_text_is_no_crash)

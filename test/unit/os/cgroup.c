@@ -66,7 +66,8 @@ TEST(v2_takes_the_least_of_the_group_and_its_ancestors)
 TEST(v1_reads_the_hierarchy_of_the_cpu_controller)
 {
 	make_root();
-	put("proc/self/cgroup", "9:memory:/m\n4:cpuset:/s\n3:cpu,cpuacct:/docker/x\n0::/\n");
+	put("proc/self/cgroup",
+	    "9:memory:/m\n4:cpuset:/s\n3:cpu,cpuacct:/docker/x\n0::/\n");
 	put("sys/fs/cgroup/cpu/m/cpu.cfs_quota_us", "100000\n");
 	put("sys/fs/cgroup/cpu/m/cpu.cfs_period_us", "100000\n");
 	CHECK_EQ(cgroup_cpu_quota_under(root), 0);

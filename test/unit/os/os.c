@@ -158,7 +158,8 @@ TEST(futex_sleeps_wakes_and_times_out)
 {
 	errno = 0;
 	atomic_store(&futex_word, 0);
-	CHECK(os_futex_wait(&futex_word, 5, UINT64_MAX)); /* another value: returns at once */
+	CHECK(os_futex_wait(&futex_word, 5,
+	    UINT64_MAX)); /* another value: returns at once */
 	uint64_t start = os_clock_ns();
 	CHECK(!os_futex_wait(&futex_word, 0, 10000000));
 	CHECK(os_clock_ns() - start >= 9000000);

@@ -83,7 +83,8 @@ TEST(boot_reads_modes)
 TEST(memory_is_zero_writable_and_aligned)
 {
 	boot();
-	for (size_t alignment = os_page_size; alignment <= 16 * OS_HUGEPAGE; alignment *= 2) {
+	for (size_t alignment = os_page_size; alignment <= 16 * OS_HUGEPAGE;
+	     alignment *= 2) {
 		for (int i = 0; i < 4; i++) {
 			size_t size = os_page_size * (size_t)(3 * i + 1);
 			char *p = map(NULL, size, alignment);
