@@ -47,9 +47,11 @@ produce(void *argument)
 	uint64_t random = (uintptr_t)argument;
 	for (unsigned next = 0; next < PER_PRODUCER;) {
 		unsigned left = PER_PRODUCER - next;
-		unsigned count = 1 + (unsigned)test_random_below(&random, left < 32 ? left : 32);
+		unsigned count =
+		    1 + (unsigned)test_random_below(&random, left < 32 ? left : 32);
 		for (unsigned i = next; i < next + count; i++) {
-			mine[i].producer = (unsigned)((mine - messages[0]) / PER_PRODUCER);
+			mine[i].producer =
+			    (unsigned)((mine - messages[0]) / PER_PRODUCER);
 			mine[i].number = i;
 			if (i > next)
 				store_relaxed(&mine[i].node.next, &mine[i - 1].node);

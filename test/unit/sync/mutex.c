@@ -75,7 +75,8 @@ count_up(void *unused)
 	(void)unused;
 	uint64_t random = (uint64_t)os_thread_id();
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		struct counter *c = &counters[test_random_below(&random, COUNT_OF(counters))];
+		struct counter *c =
+		    &counters[test_random_below(&random, COUNT_OF(counters))];
 		if (i % 16 != 0)
 			mutex_lock(&c->lock);
 		else if (!mutex_trylock(&c->lock))
@@ -108,7 +109,8 @@ count_with_spins(int64_t max_spin)
 		CHECK_EQ(load_relaxed(&stats->waiting), 0);
 		CHECK(load_relaxed(&stats->max_waiting) <= N_THREADS);
 		CHECK(load_relaxed(&stats->n_owner_switch) >= 1);
-		CHECK(load_relaxed(&stats->max_wait_ns) <= load_relaxed(&stats->total_wait_ns));
+		CHECK(load_relaxed(&stats->max_wait_ns)
+		    <= load_relaxed(&stats->total_wait_ns));
 	}
 	CHECK_EQ(sum, (uint64_t)N_THREADS * ROUNDS);
 	CHECK_EQ(n_ops, (uint64_t)N_THREADS * ROUNDS);

@@ -7,7 +7,7 @@
 #include "sync/event.h"
 
 static struct once once;
-static unsigned n_runs;  /* written in the run only */
+static unsigned n_runs; /* written in the run only */
 static bool is_in_progress_inside;
 
 static void

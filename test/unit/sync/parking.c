@@ -42,7 +42,8 @@ TEST(each_wake_up_wakes_one_sleeper_of_its_own_word)
 	for (unsigned w = 0; w < 2; w++) {
 		store_relaxed(&words[w], 3);
 		for (unsigned i = 0; i < N_THREADS; i++)
-			REQUIRE(pthread_create(&threads[w][i], NULL, sleep_on, &words[w]) == 0);
+			REQUIRE(pthread_create(&threads[w][i], NULL, sleep_on, &words[w])
+			    == 0);
 	}
 	usleep(100000); /* all sleep by now; if not, the counts below come out wrong */
 	for (unsigned i = 1; i <= N_THREADS; i++) {
