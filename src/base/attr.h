@@ -16,7 +16,18 @@
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 #define EXPORT __attribute__((visibility("default")))
 #define WEAK __attribute__((weak))
+/* Reads what others write meanwhile, on purpose. */
+#define NO_TSAN __attribute__((no_sanitize_thread))
 
 #define CACHE_LINE 64
+
+/* ThreadSanitizer build: races that are right by other means are written as atomics. */
+#if defined __SANITIZE_THREAD__
+#define BUILT_FOR_TSAN 1
+#elif defined __has_feature
+#define BUILT_FOR_TSAN __has_feature(thread_sanitizer)
+#else
+#define BUILT_FOR_TSAN 0
+#endif
 
 #endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "extent/decay.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/atomic.h"
+
+#define WEIGHT_BITS 24
+
+/* 1 - smootherstep at (k + 1) / 200, exactly, in integers. */
+uint32_t
+decay_weight(unsigned k)
+{
+	const uint64_t n = DECAY_EPOCHS, x = k + 1;
+	/* (6x^5 - 15x^4 n + 10x^3 n^2) / n^5 */
+	const uint64_t numerator = x * x * x * (6 * x * x + 10 * n * n - 15 * x * n);
+	const uint64_t denominator = n * n * n * n * n;
+
+	assert(k < DECAY_EPOCHS);
+	return (uint32_t)((1u << WEIGHT_BITS)
+	    - (uint64_t)((unsigned __int128)numerator * (1u << WEIGHT_BITS) / denominator));
+}
+
+bool
+decay_ms_is_valid(ssize_t ms)
+{
+	return ms >= DECAY_NEVER && ms <= DECAY_MS_MAX;
+}
+
+/* The end of an epoch lies anywhere in the interval after the next, so that arenas do not purge in
+ * step. */
+static void
+set_deadline(struct decay *d)
+{
+	d->deadline_ns = d->epoch_ns + d->interval_ns;
+	if (decay_get_ms(d) > 0)
+		d->deadline_ns += prng_below(&d->prng, d->interval_ns + 1);
+}
+
+void
+decay_restart(struct decay *d, ssize_t ms, uint64_t now_ns, size_t npages)
+{
+	store_relaxed(&d->ms, ms);
+	d->interval_ns = ms <= 0 ? 1 : (uint64_t)ms * 1000000 / DECAY_EPOCHS;
+	if (d->interval_ns == 0)
+		d->interval_ns = 1;
+	d->epoch_ns = now_ns;
+	memset(d->backlog, 0, sizeof d->backlog);
+	d->backlog[DECAY_EPOCHS - 1] = npages;
+	d->n_last = npages;
+	set_deadline(d);
+}
+
+void
+decay_init(struct decay *d, ssize_t ms, uint64_t now_ns)
+{
+	mutex_init(&d->lock, RANK_DECAY);
+	prng_seed(&d->prng, now_ns ^ (uintptr_t)d);
+	decay_restart(d, ms, now_ns, 0);
+}
+
+bool
+decay_advance(struct decay *d, uint64_t now_ns, size_t npages)
+{
+	if (decay_get_ms(d) <= 0)
+		return false;
+	/* A clock that stepped back must not stop us for ever. */
+	if (now_ns < d->epoch_ns)
+		d->epoch_ns = now_ns, set_deadline(d);
+	if (now_ns < d->deadline_ns)
+		return false;
+	const uint64_t passed = (now_ns - d->epoch_ns) / d->interval_ns;
+	const size_t shift = passed < DECAY_EPOCHS ? (size_t)passed : DECAY_EPOCHS;
+	memmove(d->backlog, d->backlog + shift, (DECAY_EPOCHS - shift) * sizeof d->backlog[0]);
+	memset(d->backlog + DECAY_EPOCHS - shift, 0, shift * sizeof d->backlog[0]);
+	d->backlog[DECAY_EPOCHS - 1] = npages > d->n_last ? npages - d->n_last : 0;
+	d->n_last = npages;
+	d->epoch_ns += passed * d->interval_ns;
+	set_deadline(d);
+	return true;
+}
+
+void
+decay_purged(struct decay *d, size_t npages)
+{
+	d->n_last = npages;
+}
+
+/* The limit when `ahead' more intervals have passed. */
+static size_t
+limit_ahead(const struct decay *d, size_t ahead)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = ahead; i < DECAY_EPOCHS; i++)
+		sum += (uint64_t)d->backlog[i]
+		    * decay_weight((unsigned)(DECAY_EPOCHS - 1 - (i - ahead)));
+	return (size_t)(sum >> WEIGHT_BITS);
+}
+
+size_t
+decay_limit(const struct decay *d)
+{
+	return limit_ahead(d, 0);
+}
+
+uint64_t
+decay_ns_until(const struct decay *d, uint64_t now_ns, size_t npages, size_t threshold)
+{
+	size_t low = 1, high = DECAY_EPOCHS;
+
+	if (load_relaxed(&d->ms) <= 0 || npages == 0)
+		return UINT64_MAX;
+	if (npages > threshold) {
+		/* The first interval after which enough may go. */
+		while (low < high) {
+			const size_t middle = low + (high - low) / 2;
+			if (npages > limit_ahead(d, middle) + threshold)
+				high = middle;
+			else
+				low = middle + 1;
+		}
+	}
+	const uint64_t due = d->epoch_ns + (uint64_t)high * d->interval_ns;
+	return due > now_ns ? due - now_ns : 0;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+#include "extent/ecache.h"
+
+#include "base/bits.h"
+#include "os/pages.h"
+#include "sync/fork.h"
+
+void
+ecache_init(struct ecache *ec, enum extent_state state, struct ehooks *ehooks,
+    struct edata_pool *pool)
+{
+	mutex_init(&ec->lock, RANK_ECACHE);
+	eset_init(&ec->eset);
+	ec->state = state;
+	ec->ehooks = ehooks;
+	ec->pool = pool;
+}
+
+struct edata *
+extent_split(struct ehooks *ehooks, struct edata_pool *pool, struct edata *e, size_t size)
+{
+	struct edata *trail = edata_pool_get(pool, edata_arena(e));
+
+	if (trail == NULL)
+		return NULL;
+	if ((ehooks_are_default(ehooks)
+	        || ehooks_split(ehooks, edata_base(e), e->size, size, e->committed))
+	    && emap_split(e, size, trail))
+		return trail;
+	edata_pool_put(pool, trail);
+	return NULL;
+}
+
+bool
+extent_merge(struct ehooks *ehooks, struct edata_pool *pool, struct edata *e, struct edata *next)
+{
+	if (!ehooks_are_default(ehooks)
+	    && !ehooks_merge(ehooks, edata_base(e), e->size, edata_base(next), next->size,
+	        e->committed))
+		return false;
+	emap_merge(e, next);
+	edata_pool_put(pool, next);
+	return true;
+}
+
+static void
+take_locked(struct ecache *ec, struct edata *e)
+{
+	assert(mutex_is_held(&ec->lock) && e->state == ec->state);
+	eset_remove(&ec->eset, e);
+	emap_set_state(e, EXTENT_MERGING);
+}
+
+static void
+file_locked(struct ecache *ec, struct edata *e)
+{
+	assert(mutex_is_held(&ec->lock) && e->state == EXTENT_MERGING);
+	emap_set_state(e, ec->state);
+	eset_insert(&ec->eset, e);
+}
+
+/* Take the neighbour, or else file e: both under one hold of the lock, or a neighbour that comes
+ * meanwhile would be missed. */
+static struct edata *
+neighbour_or_file(struct ecache *ec, struct edata *e, bool try_next, bool try_previous,
+    enum emap_side *side)
+{
+	struct edata *other = NULL;
+
+	mutex_lock(&ec->lock);
+	if (try_next) {
+		*side = EMAP_NEXT;
+		other = emap_neighbour(e, EMAP_NEXT, ec->state);
+	}
+	if (other == NULL && try_previous) {
+		*side = EMAP_PREVIOUS;
+		other = emap_neighbour(e, EMAP_PREVIOUS, ec->state);
+	}
+	if (other != NULL)
+		take_locked(ec, other);
+	else
+		file_locked(ec, e);
+	mutex_unlock(&ec->lock);
+	return other;
+}
+
+void
+ecache_put(struct ecache *ec, struct edata *e)
+{
+	bool try_next = !ec->is_frozen, try_previous = !ec->is_frozen;
+	struct edata *other;
+	enum emap_side side;
+
+	while ((other = neighbour_or_file(ec, e, try_next, try_previous, &side)) != NULL) {
+		struct edata *low = side == EMAP_NEXT ? e : other;
+		struct edata *high = side == EMAP_NEXT ? other : e;
+		if (extent_merge(ec->ehooks, ec->pool, low, high)) {
+			e = low;
+			continue;
+		}
+		/* The hook refuses this pair; do not ask again. */
+		if (side == EMAP_NEXT)
+			try_next = false;
+		else
+			try_previous = false;
+		mutex_lock(&ec->lock);
+		file_locked(ec, other);
+		mutex_unlock(&ec->lock);
+	}
+}
+
+/* Cut e to `size' bytes from its `lead'-th; what is cut off goes back. NULL: all of it went back. */
+static struct edata *
+trim(struct ecache *ec, struct edata *e, size_t lead, size_t size)
+{
+	if (lead != 0) {
+		struct edata *rest = extent_split(ec->ehooks, ec->pool, e, lead);
+		if (rest == NULL) {
+			ecache_put(ec, e);
+			return NULL;
+		}
+		ecache_put(ec, e);
+		e = rest;
+	}
+	if (e->size != size) {
+		struct edata *trail = extent_split(ec->ehooks, ec->pool, e, size);
+		if (trail == NULL) {
+			ecache_put(ec, e);
+			return NULL;
+		}
+		ecache_put(ec, trail);
+	}
+	return e;
+}
+
+struct edata *
+ecache_take(struct ecache *ec, size_t size, size_t alignment, size_t largest)
+{
+	mutex_lock(&ec->lock);
+	struct edata *e = eset_fit(&ec->eset, size, alignment, largest);
+	if (e != NULL)
+		take_locked(ec, e);
+	mutex_unlock(&ec->lock);
+	return e == NULL ? NULL : trim(ec, e, align_up(e->addr, alignment) - e->addr, size);
+}
+
+struct edata *
+ecache_take_behind(struct ecache *ec, const struct edata *e, size_t size)
+{
+	mutex_lock(&ec->lock);
+	struct edata *next = ec->is_frozen ? NULL : emap_neighbour(e, EMAP_NEXT, ec->state);
+	if (next != NULL && next->size >= size)
+		take_locked(ec, next);
+	else
+		next = NULL;
+	mutex_unlock(&ec->lock);
+	return next == NULL ? NULL : trim(ec, next, 0, size);
+}
+
+struct edata *
+ecache_take_oldest(struct ecache *ec, size_t limit)
+{
+	mutex_lock(&ec->lock);
+	struct edata *e = eset_oldest(&ec->eset);
+	if (e != NULL)
+		take_locked(ec, e);
+	mutex_unlock(&ec->lock);
+	if (e == NULL || e->size <= limit)
+		return e;
+	/* Where it cannot be split, all of it. */
+	struct edata *rest = extent_split(ec->ehooks, ec->pool, e, limit);
+	if (rest != NULL)
+		ecache_put(ec, rest);
+	return e;
+}
+
+void
+ecache_check(struct ecache *ec)
+{
+	mutex_lock(&ec->lock);
+	eset_check(&ec->eset);
+	LIST_FOR_EACH (l, &ec->eset.lru) {
+		const struct edata *e = LIST_ENTRY(l, struct edata, link);
+		const uintptr_t word = rtree_read(e->addr);
+		assert(e->state == ec->state && is_aligned(e->size, os_page_size));
+		assert(emap_record(word) == e);
+		assert((word & EXTENT_HEAD_BIT) == (e->is_head ? EXTENT_HEAD_BIT : 0));
+		assert(rtree_read(edata_end(e) - GRANULE) == word);
+		assert(ec->is_frozen || !ehooks_are_default(ec->ehooks)
+		    || emap_neighbour(e, EMAP_NEXT, ec->state) == NULL);
+		(void)word;
+	}
+	mutex_unlock(&ec->lock);
+}
+
+void
+ecache_fork_prepare(struct ecache *ec)
+{
+	(void)mutex_fork_prepare(&ec->lock);
+}
+
+void
+ecache_fork_parent(struct ecache *ec)
+{
+	mutex_fork_parent(&ec->lock);
+}
+
+/* A set that was in use may be torn: the child leaves its extents alone for ever. */
+void
+ecache_fork_child(struct ecache *ec)
+{
+	if (mutex_fork_child(&ec->lock))
+		return;
+	ec->eset = (struct eset){ 0 };
+	eset_init(&ec->eset);
+	ec->is_frozen = true;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ecache -- free extents an arena may reuse before asking the system.
+ *
+ * All extents of an ecache are in its one state.  No two mergeable neighbours stay apart while
+ * `lock' is free, unless the merge hook refused.  What a thread takes out is in state MERGING:
+ * nobody else touches it, and hooks and system calls may run on it without a lock.
+ *
+ * Locking: `lock' guards the set, rank ECACHE, one ecache at a time.  Hooks are called with it
+ * released.
+ */
+#ifndef TRACT_EXTENT_ECACHE_H
+#define TRACT_EXTENT_ECACHE_H
+
+#include "extent/edata_pool.h"
+#include "extent/ehooks.h"
+#include "extent/emap.h"
+#include "extent/eset.h"
+#include "sync/mutex.h"
+
+struct ecache {
+	struct mutex lock;
+	struct eset eset;       /* Guarded by lock. */
+	enum extent_state state; /* Set once. */
+	struct ehooks *ehooks;   /* Set once. */
+	struct edata_pool *pool; /* Set once. */
+	/* Set in a fork child that found the set in use: extents outside it may say our state. */
+	bool is_frozen;
+};
+
+void ecache_init(struct ecache *ec, enum extent_state state, struct ehooks *ehooks,
+    struct edata_pool *pool);
+
+/* Exactly `size' bytes at `alignment', in state MERGING; NULL: nothing fits, or no memory for the
+ * record of what is cut off. */
+struct edata *ecache_take(struct ecache *ec, size_t size, size_t alignment, size_t largest);
+/* File an extent in state MERGING, merged with its neighbours. */
+void ecache_put(struct ecache *ec, struct edata *e);
+/* `size' bytes right behind e, in state MERGING; NULL: not there. */
+struct edata *ecache_take_behind(struct ecache *ec, const struct edata *e, size_t size);
+/* What has been here longest, at most `limit' bytes of it, in state MERGING; NULL: empty. */
+struct edata *ecache_take_oldest(struct ecache *ec, size_t limit);
+
+/* Cut e (MERGING or ACTIVE, the caller's) to `size' bytes; the rest, in the same state. NULL: the
+ * hook refuses, or no memory; e is whole. */
+struct edata *extent_split(struct ehooks *ehooks, struct edata_pool *pool, struct edata *e,
+    size_t size);
+/* e and what lies right behind it, in the same state; false: the hook refuses. */
+bool extent_merge(struct ehooks *ehooks, struct edata_pool *pool, struct edata *e,
+    struct edata *next);
+
+static inline size_t
+ecache_pages(struct ecache *ec)
+{
+	return load_relaxed(&ec->eset.npages);
+}
+
+void ecache_check(struct ecache *ec);
+
+void ecache_fork_prepare(struct ecache *ec);
+void ecache_fork_parent(struct ecache *ec);
+void ecache_fork_child(struct ecache *ec);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "extent/edata_pool.h"
+
+#include <string.h>
+
+#include "sync/fork.h"
+
+/* Records taken from the base at a time. */
+#define BATCH 8
+
+void
+edata_pool_init(struct edata_pool *pool, struct base *base)
+{
+	mutex_init(&pool->lock, RANK_EDATA_POOL);
+	pool->base = base;
+	list_init(&pool->records);
+}
+
+static struct edata *
+pop(struct edata_pool *pool)
+{
+	mutex_lock(&pool->lock);
+	struct list *l = list_pop_front(&pool->records);
+	if (l != NULL)
+		pool->n_free--;
+	mutex_unlock(&pool->lock);
+	return l == NULL ? NULL : LIST_ENTRY(l, struct edata, link);
+}
+
+static struct edata *
+make(struct edata_pool *pool)
+{
+	unsigned n = BATCH;
+	struct edata *batch = base_alloc(pool->base, n * sizeof *batch, EDATA_ALIGNMENT);
+
+	if (batch == NULL) {
+		n = 1;
+		batch = base_alloc(pool->base, sizeof *batch, EDATA_ALIGNMENT);
+	}
+	if (batch == NULL)
+		return NULL;
+	fetch_add_relaxed(&pool->n_all, n);
+	for (unsigned i = 1; i < n; i++)
+		edata_pool_put(pool, &batch[i]);
+	return &batch[0];
+}
+
+struct edata *
+edata_pool_get(struct edata_pool *pool, unsigned arena_index)
+{
+	struct edata *e = pop(pool);
+
+	if (e == NULL)
+		e = make(pool);
+	if (e == NULL)
+		return NULL;
+	assert(load_relaxed(&e->owner) == NULL && load_relaxed(&e->remote) == 0);
+	/* A stale reader may look at the first word while we clear the rest. */
+	memset((char *)e + sizeof e->owner, 0, offsetof(struct edata, remote) - sizeof e->owner);
+	memset(&e->link, 0, sizeof *e - offsetof(struct edata, link));
+	store_relaxed(&e->arena_index, (uint16_t)arena_index);
+	return e;
+}
+
+void
+edata_pool_put(struct edata_pool *pool, struct edata *e)
+{
+	assert(load_relaxed(&e->owner) == NULL && load_relaxed(&e->remote) == 0);
+	mutex_lock(&pool->lock);
+	list_push_front(&pool->records, &e->link);
+	pool->n_free++;
+	mutex_unlock(&pool->lock);
+}
+
+void
+edata_pool_bequeath(struct edata_pool *pool, struct edata_pool *heir)
+{
+	struct edata *e;
+
+	while ((e = pop(pool)) != NULL)
+		edata_pool_put(heir, e);
+	fetch_add_relaxed(&heir->n_all, load_relaxed(&pool->n_all));
+	store_relaxed(&pool->n_all, (size_t)0);
+}
+
+void
+edata_pool_fork_prepare(struct edata_pool *pool)
+{
+	(void)mutex_fork_prepare(&pool->lock);
+}
+
+void
+edata_pool_fork_parent(struct edata_pool *pool)
+{
+	mutex_fork_parent(&pool->lock);
+}
+
+void
+edata_pool_fork_child(struct edata_pool *pool)
+{
+	if (mutex_fork_child(&pool->lock))
+		return;
+	list_init(&pool->records);
+	pool->n_free = 0;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "extent/ehooks.h"
+
+#include <stdint.h>
+
+#include "base/bits.h"
+#include "config/options.h"
+#include "os/pages.h"
+#include "sync/mutex.h"
+
+/* ---- the default hooks; true is failure, as for all public hooks ---- */
+
+static void *
+default_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero,
+    bool *commit, unsigned arena_index)
+{
+	enum os_commit got = *commit ? OS_COMMITTED : OS_RESERVED;
+
+	(void)hooks, (void)arena_index;
+	void *p = os_pages_map(new_addr, size, alignment, &got);
+	if (p == NULL)
+		return NULL;
+	*zero = true;
+	*commit = got == OS_COMMITTED;
+	return p;
+}
+
+static bool
+default_dalloc(extent_hooks_t *hooks, void *addr, size_t size, bool committed, unsigned arena_index)
+{
+	(void)hooks, (void)committed, (void)arena_index;
+	return opt.retain || !os_pages_unmap(addr, size);
+}
+
+static void
+default_destroy(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
+    unsigned arena_index)
+{
+	(void)hooks, (void)committed, (void)arena_index;
+	(void)os_pages_unmap(addr, size);
+}
+
+#define DEFAULT_RANGE_HOOK(name, function)                                                        \
+	static bool name(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,           \
+	    size_t length, unsigned arena_index)                                                  \
+	{                                                                                         \
+		(void)hooks, (void)size, (void)arena_index;                                       \
+		return !function((char *)addr + offset, length);                                  \
+	}
+
+DEFAULT_RANGE_HOOK(default_commit, os_pages_commit)
+DEFAULT_RANGE_HOOK(default_decommit, os_pages_decommit)
+DEFAULT_RANGE_HOOK(default_purge_lazy, os_pages_purge_lazy)
+DEFAULT_RANGE_HOOK(default_purge_forced, os_pages_purge_forced)
+
+static bool
+default_split(extent_hooks_t *hooks, void *addr, size_t size, size_t size_a, size_t size_b,
+    bool committed, unsigned arena_index)
+{
+	(void)hooks, (void)addr, (void)size, (void)size_a, (void)size_b, (void)committed;
+	(void)arena_index;
+	return false;
+}
+
+static bool
+default_merge(extent_hooks_t *hooks, void *a, size_t size_a, void *b, size_t size_b, bool committed,
+    unsigned arena_index)
+{
+	(void)hooks, (void)a, (void)size_a, (void)b, (void)size_b, (void)committed;
+	(void)arena_index;
+	return false;
+}
+
+extent_hooks_t ehooks_default = {
+	.alloc = default_alloc,
+	.dalloc = default_dalloc,
+	.destroy = default_destroy,
+	.commit = default_commit,
+	.decommit = default_decommit,
+	.purge_lazy = default_purge_lazy,
+	.purge_forced = default_purge_forced,
+	.split = default_split,
+	.merge = default_merge,
+};
+
+/* ---- calling them ---- */
+
+static void
+nothing(void)
+{
+}
+
+void (*ehooks_enter)(void) = nothing;
+void (*ehooks_leave)(void) = nothing;
+
+void
+ehooks_init(struct ehooks *eh, extent_hooks_t *hooks, unsigned arena_index)
+{
+	ehooks_set(eh, hooks);
+	eh->arena_index = arena_index;
+}
+
+extent_hooks_t *
+ehooks_get(struct ehooks *eh)
+{
+	return load_acquire(&eh->hooks);
+}
+
+void
+ehooks_set(struct ehooks *eh, extent_hooks_t *hooks)
+{
+	store_release(&eh->hooks, hooks);
+}
+
+bool
+ehooks_are_default(struct ehooks *eh)
+{
+	return ehooks_get(eh) == &ehooks_default;
+}
+
+static extent_hooks_t *
+begin(struct ehooks *eh)
+{
+	extent_hooks_t *hooks = ehooks_get(eh);
+
+	if (hooks != &ehooks_default)
+		ehooks_enter();
+	return hooks;
+}
+
+static void
+end(const extent_hooks_t *hooks)
+{
+	if (hooks != &ehooks_default)
+		ehooks_leave();
+}
+
+void *
+ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment, bool *zeroed,
+    bool *committed)
+{
+	extent_hooks_t *hooks = begin(eh);
+	void *p = hooks->alloc(hooks, new_addr, size, alignment, zeroed, committed,
+	    eh->arena_index);
+
+	if (p != NULL && (!is_aligned((uintptr_t)p, alignment) || (new_addr && p != new_addr))) {
+		if (hooks->dalloc != NULL)
+			(void)hooks->dalloc(hooks, p, size, *committed, eh->arena_index);
+		p = NULL;
+	}
+	end(hooks);
+	return p;
+}
+
+bool
+ehooks_dalloc(struct ehooks *eh, void *addr, size_t size, bool committed)
+{
+	extent_hooks_t *hooks = begin(eh);
+	const bool done = hooks->dalloc != NULL
+	    && !hooks->dalloc(hooks, addr, size, committed, eh->arena_index);
+
+	end(hooks);
+	return done;
+}
+
+void
+ehooks_destroy(struct ehooks *eh, void *addr, size_t size, bool committed)
+{
+	extent_hooks_t *hooks = begin(eh);
+
+	if (hooks->destroy != NULL)
+		hooks->destroy(hooks, addr, size, committed, eh->arena_index);
+	end(hooks);
+}
+
+bool
+ehooks_commit(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length)
+{
+	extent_hooks_t *hooks = begin(eh);
+	const bool done = hooks->commit != NULL
+	    && !hooks->commit(hooks, addr, size, offset, length, eh->arena_index);
+
+	end(hooks);
+	return done;
+}
+
+bool
+ehooks_decommit(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length)
+{
+	extent_hooks_t *hooks = begin(eh);
+	const bool done = hooks->decommit != NULL
+	    && !hooks->decommit(hooks, addr, size, offset, length, eh->arena_index);
+
+	end(hooks);
+	return done;
+}
+
+bool
+ehooks_purge_lazy(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length)
+{
+	extent_hooks_t *hooks = begin(eh);
+	const bool done = hooks->purge_lazy != NULL
+	    && !hooks->purge_lazy(hooks, addr, size, offset, length, eh->arena_index);
+
+	end(hooks);
+	return done;
+}
+
+bool
+ehooks_purge_forced(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length)
+{
+	extent_hooks_t *hooks = begin(eh);
+	const bool done = hooks->purge_forced != NULL
+	    && !hooks->purge_forced(hooks, addr, size, offset, length, eh->arena_index);
+
+	end(hooks);
+	return done;
+}
+
+bool
+ehooks_split(struct ehooks *eh, void *addr, size_t size, size_t size_a, bool committed)
+{
+	extent_hooks_t *hooks = begin(eh);
+	const bool done = hooks->split != NULL && !hooks->split(hooks, addr, size, size_a,
+	    size - size_a, committed, eh->arena_index);
+
+	end(hooks);
+	return done;
+}
+
+bool
+ehooks_merge(struct ehooks *eh, void *a, size_t size_a, void *b, size_t size_b, bool committed)
+{
+	extent_hooks_t *hooks = begin(eh);
+	const bool done = hooks->merge != NULL
+	    && !hooks->merge(hooks, a, size_a, b, size_b, committed, eh->arena_index);
+
+	end(hooks);
+	return done;
+}
+
+bool
+ehooks_purge_zeroes(struct ehooks *eh)
+{
+	return ehooks_are_default(eh);
+}

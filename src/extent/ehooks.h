@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ehooks -- the nine extent hooks of an arena, called safely.
+ *
+ * Each wrapper answers true for success (the public hooks answer true for failure).  A NULL hook is
+ * a constant "no".  No lock may be held around a call (asserted).  The default hooks are called
+ * directly, custom ones with the thread's re-entrancy raised through ehooks_enter / ehooks_leave
+ * (installed by the thread layer), so that a hook may allocate.
+ */
+#ifndef TRACT_EXTENT_EHOOKS_H
+#define TRACT_EXTENT_EHOOKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/atomic.h"
+#include "tract/extent_hooks.h"
+
+struct ehooks {
+	_Atomic(extent_hooks_t *) hooks; /* Release on write, acquire on read. */
+	unsigned arena_index;            /* Set once. */
+};
+
+extern extent_hooks_t ehooks_default; /* works when called directly, too */
+
+/* Installed at boot by the thread layer; no-ops before. */
+extern void (*ehooks_enter)(void);
+extern void (*ehooks_leave)(void);
+
+void ehooks_init(struct ehooks *eh, extent_hooks_t *hooks, unsigned arena_index);
+extent_hooks_t *ehooks_get(struct ehooks *eh);
+void ehooks_set(struct ehooks *eh, extent_hooks_t *hooks);
+bool ehooks_are_default(struct ehooks *eh);
+
+/* *zeroed, *committed: wanted on entry, got on return.  A result that is misaligned, or not at
+ * new_addr when asked, is refused (and given back). */
+void *ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment, bool *zeroed,
+    bool *committed);
+bool ehooks_dalloc(struct ehooks *eh, void *addr, size_t size, bool committed);
+void ehooks_destroy(struct ehooks *eh, void *addr, size_t size, bool committed);
+bool ehooks_commit(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length);
+bool ehooks_decommit(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length);
+bool ehooks_purge_lazy(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length);
+bool ehooks_purge_forced(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length);
+bool ehooks_split(struct ehooks *eh, void *addr, size_t size, size_t size_a, bool committed);
+bool ehooks_merge(struct ehooks *eh, void *a, size_t size_a, void *b, size_t size_b,
+    bool committed);
+/* After ehooks_purge_forced succeeded, does the range read as zero?  Default hooks only. */
+bool ehooks_purge_zeroes(struct ehooks *eh);
+
+#endif

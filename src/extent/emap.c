@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "extent/emap.h"
+
+#include "base/bits.h"
+
+static uintptr_t
+tags(const struct edata *e)
+{
+	/* Active: none, for free. */
+	return e->state == EXTENT_ACTIVE ? 0
+	    : (uintptr_t)e->state << EXTENT_STATE_SHIFT | (e->is_head ? EXTENT_HEAD_BIT : 0);
+}
+
+static uintptr_t
+word_of(const struct edata *e)
+{
+	return ((uintptr_t)e - (uintptr_t)RTREE_ORIGIN) | tags(e);
+}
+
+static void
+write_word(uintptr_t address, uintptr_t word)
+{
+	/* Release: pairs with rtree_read; the record is filled in before it can be found. */
+	store_release(rtree_find(address), word);
+}
+
+static void
+write_edges(const struct edata *e, uintptr_t word)
+{
+	write_word(e->addr, word);
+	if (e->size > GRANULE)
+		write_word(edata_end(e) - GRANULE, word);
+}
+
+struct edata *
+emap_lookup_any(const void *p)
+{
+	const uintptr_t word = rtree_read((uintptr_t)p);
+
+	return word == 0 ? NULL : emap_record(word);
+}
+
+bool
+emap_register(struct edata *e)
+{
+	assert(is_aligned((uintptr_t)e - (uintptr_t)RTREE_ORIGIN, EDATA_ALIGNMENT));
+	assert(is_aligned(e->addr, GRANULE) && e->size != 0);
+	if (!rtree_cover(e->addr, edata_end(e)))
+		return false;
+	write_edges(e, word_of(e));
+	return true;
+}
+
+void
+emap_deregister(struct edata *e)
+{
+	write_edges(e, 0);
+}
+
+void
+emap_set_state(struct edata *e, enum extent_state state)
+{
+	e->state = (uint8_t)state;
+	write_edges(e, word_of(e));
+}
+
+static void
+write_interior(const struct edata *e, uintptr_t word)
+{
+	for (uintptr_t a = e->addr + GRANULE; a + GRANULE < edata_end(e); a += GRANULE)
+		write_word(a, word);
+}
+
+void
+emap_register_interior(struct edata *e)
+{
+	assert(e->state == EXTENT_ACTIVE);
+	write_interior(e, word_of(e));
+}
+
+void
+emap_deregister_interior(struct edata *e)
+{
+	write_interior(e, 0);
+}
+
+struct edata *
+emap_neighbour(const struct edata *e, enum emap_side side, enum extent_state state)
+{
+	/* No merge crosses the start of a mapping: mine, or that of the one behind me. */
+	if (side == EMAP_PREVIOUS && e->is_head)
+		return NULL;
+	const uintptr_t word = rtree_read(side == EMAP_PREVIOUS ? e->addr - GRANULE : edata_end(e));
+	if (word == 0 || (word & EMAP_TAG_MASK & ~EXTENT_HEAD_BIT)
+	        != (uintptr_t)state << EXTENT_STATE_SHIFT)
+		return NULL;
+	if (side == EMAP_NEXT && (word & EXTENT_HEAD_BIT) != 0)
+		return NULL;
+	struct edata *other = emap_record(word);
+	/* Relaxed: the index of a record changes only while nobody can find it by a word. */
+	if (edata_arena(other) != edata_arena(e) || other->hpa != e->hpa
+	    || other->committed != e->committed || other->guarded || e->guarded)
+		return NULL;
+	return other;
+}
+
+bool
+emap_split(struct edata *e, size_t size, struct edata *trail)
+{
+	const uintptr_t cut = e->addr + size;
+
+	assert(size != 0 && size < e->size && is_aligned(size, GRANULE));
+	if (!rtree_cover(cut - GRANULE, cut + GRANULE))
+		return false;
+	trail->addr = cut;
+	trail->size = e->size - size;
+	trail->state = e->state;
+	trail->committed = e->committed;
+	trail->zeroed = e->zeroed;
+	trail->hpa = e->hpa;
+	trail->is_head = false;
+	trail->sn = e->sn;
+	e->size = size;
+	write_edges(trail, word_of(trail));
+	write_edges(e, word_of(e));
+	return true;
+}
+
+void
+emap_merge(struct edata *e, struct edata *next)
+{
+	assert(edata_end(e) == next->addr && e->state == next->state);
+	if (e->size > GRANULE)
+		write_word(edata_end(e) - GRANULE, 0);
+	write_word(next->addr, 0);
+	e->size += next->size;
+	e->zeroed = e->zeroed && next->zeroed;
+	if (next->sn < e->sn)
+		e->sn = next->sn;
+	write_edges(e, word_of(e));
+}

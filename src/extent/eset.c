@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+#include "extent/eset.h"
+
+#include "base/bits.h"
+#include "meta/rtree.h"
+#include "os/pages.h"
+
+/* Extents of one class differ in size: how many of the class below the fitting one are looked at. */
+#define SAME_CLASS_LOOKS 32
+
+static bool
+is_older(const struct heap_node *a, const struct heap_node *b)
+{
+	return edata_is_older(CONTAINER_OF(a, struct edata, node),
+	    CONTAINER_OF(b, struct edata, node));
+}
+
+unsigned
+eset_class_floor(size_t size)
+{
+	const size_t n = size >> LG_GRANULE;
+
+	assert(n != 0);
+	if (n < 4)
+		return (unsigned)n - 1;
+	const unsigned lg = lg_floor(n);
+	return 3 + (lg - 2) * 4 + (unsigned)(n >> (lg - 2) & 3);
+}
+
+size_t
+eset_class_size(unsigned class)
+{
+	if (class < 3)
+		return (size_t)(class + 1) << LG_GRANULE;
+	class -= 3;
+	return (size_t)(4 + class % 4) << (class / 4) << LG_GRANULE;
+}
+
+unsigned
+eset_class_ceil(size_t size)
+{
+	const unsigned class = eset_class_floor(size);
+
+	return eset_class_size(class) < size ? class + 1 : class;
+}
+
+void
+eset_init(struct eset *eset)
+{
+	list_init(&eset->lru);
+}
+
+void
+eset_insert(struct eset *eset, struct edata *e)
+{
+	const unsigned class = eset_class_floor(e->size);
+
+	heap_insert(&eset->heaps[class], &e->node, is_older);
+	bitmap_set(eset->nonempty, class);
+	list_push_back(&eset->lru, &e->link);
+	eset->n_extents[class]++;
+	eset->n_bytes[class] += e->size;
+	owner_add(&eset->npages, e->size >> LG_GRANULE);
+}
+
+void
+eset_remove(struct eset *eset, struct edata *e)
+{
+	const unsigned class = eset_class_floor(e->size);
+
+	heap_remove(&eset->heaps[class], &e->node, is_older);
+	if (heap_is_empty(&eset->heaps[class]))
+		bitmap_clear(eset->nonempty, class);
+	list_remove(&e->link);
+	eset->n_extents[class]--;
+	eset->n_bytes[class] -= e->size;
+	owner_sub(&eset->npages, e->size >> LG_GRANULE);
+}
+
+static struct edata *
+root_of(const struct eset *eset, unsigned class)
+{
+	struct heap_node *node = heap_min(&eset->heaps[class]);
+
+	return node == NULL ? NULL : CONTAINER_OF(node, struct edata, node);
+}
+
+static bool
+holds(const struct edata *e, size_t size, size_t alignment)
+{
+	const size_t lead = align_up(e->addr, alignment) - e->addr;
+
+	return e->size >= lead && e->size - lead >= size;
+}
+
+/*
+ * In the class just below: the best of the first few nodes, children before siblings.
+ */
+static struct edata *
+fit_below(const struct eset *eset, unsigned class, size_t size, size_t alignment)
+{
+	const struct heap_node *stack[SAME_CLASS_LOOKS];
+	unsigned depth = 0, looks = 0;
+	struct edata *best = NULL;
+
+	if (heap_min(&eset->heaps[class]) == NULL)
+		return NULL;
+	stack[depth++] = heap_min(&eset->heaps[class]);
+	while (depth != 0 && looks++ < SAME_CLASS_LOOKS) {
+		const struct heap_node *node = stack[--depth];
+		struct edata *e = CONTAINER_OF(node, struct edata, node);
+		if (holds(e, size, alignment) && (best == NULL || edata_is_older(e, best)))
+			best = e;
+		if (node->next != NULL && depth < SAME_CLASS_LOOKS)
+			stack[depth++] = node->next;
+		if (node->child != NULL && depth < SAME_CLASS_LOOKS)
+			stack[depth++] = node->child;
+	}
+	return best;
+}
+
+struct edata *
+eset_fit(struct eset *eset, size_t size, size_t alignment, size_t largest)
+{
+	const size_t padded = alignment <= os_page_size ? size : size + alignment - os_page_size;
+	const unsigned first = eset_class_ceil(size), sure = eset_class_ceil(padded);
+	struct edata *best = NULL;
+
+	if (load_relaxed(&eset->npages) << LG_GRANULE < size)
+		return NULL;
+	for (size_t class = bitmap_first_set_from(eset->nonempty, ESET_CLASSES, first);
+	     class < ESET_CLASSES;
+	     class = bitmap_first_set_from(eset->nonempty, ESET_CLASSES, class + 1)) {
+		if (eset_class_size((unsigned)class) > largest && best != NULL)
+			break;
+		if (eset_class_size((unsigned)class) > largest)
+			return best;
+		struct edata *e = root_of(eset, (unsigned)class);
+		if (class < sure && !holds(e, size, alignment))
+			continue;
+		if (best == NULL || edata_is_older(e, best))
+			best = e;
+	}
+	if (first > eset_class_floor(size)) {
+		struct edata *e = fit_below(eset, first - 1, size, alignment);
+		if (e != NULL && (best == NULL || edata_is_older(e, best)))
+			best = e;
+	}
+	return best;
+}
+
+struct edata *
+eset_oldest(struct eset *eset)
+{
+	struct list *l = list_first(&eset->lru);
+
+	return l == NULL ? NULL : LIST_ENTRY(l, struct edata, link);
+}
+
+void
+eset_check(const struct eset *eset)
+{
+	size_t npages = 0, n_extents = 0, counted = 0;
+
+	LIST_FOR_EACH (l, &eset->lru) {
+		npages += LIST_ENTRY(l, struct edata, link)->size >> LG_GRANULE;
+		n_extents++;
+	}
+	for (unsigned class = 0; class < ESET_CLASSES; class++) {
+		const bool is_ordered = heap_check(&eset->heaps[class], is_older);
+		assert(is_ordered);
+		assert(heap_is_empty(&eset->heaps[class]) == !bitmap_get(eset->nonempty, class));
+		counted += eset->n_extents[class];
+		(void)is_ordered;
+	}
+	assert(npages == load_relaxed(&eset->npages));
+	assert(n_extents == counted);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * eset -- free extents by size and age.
+ *
+ * An extent sits in the heap of the largest page class that is <= its size (four classes per
+ * doubling), oldest mapping and lowest address first, and at the tail of an LRU list.  Everything is
+ * guarded by the ecache's lock, except npages, which anybody may read.
+ */
+#ifndef TRACT_EXTENT_ESET_H
+#define TRACT_EXTENT_ESET_H
+
+#include "base/bitmap.h"
+#include "extent/edata.h"
+
+/* 1, 2, 3 granules, then four classes a doubling up to the whole address space. */
+#define ESET_CLASSES 140
+
+struct eset {
+	struct heap heaps[ESET_CLASSES];
+	uint64_t nonempty[BITMAP_WORDS(ESET_CLASSES)];
+	struct list lru; /* oldest first */
+	size_t n_extents[ESET_CLASSES];
+	size_t n_bytes[ESET_CLASSES];
+	_Atomic(size_t) npages; /* granules; written under the lock, relaxed readers */
+};
+
+/* Largest class <= size; smallest class >= size; bytes of a class. Sizes in bytes. */
+unsigned eset_class_floor(size_t size);
+unsigned eset_class_ceil(size_t size);
+size_t eset_class_size(unsigned class);
+
+void eset_init(struct eset *eset);
+void eset_insert(struct eset *eset, struct edata *e);
+void eset_remove(struct eset *eset, struct edata *e);
+/*
+ * The oldest, then lowest extent that holds `size' bytes at `alignment'; none of a class above
+ * `largest' bytes.  NULL: none.  The extent stays in the set.
+ */
+struct edata *eset_fit(struct eset *eset, size_t size, size_t alignment, size_t largest);
+/* The extent that has been here longest; NULL when empty. */
+struct edata *eset_oldest(struct eset *eset);
+/* Walks everything; the number of granules must agree. */
+void eset_check(const struct eset *eset);
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+#include "page/pac.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/checked.h"
+#include "config/options.h"
+#include "os/os.h"
+#include "os/pages.h"
+#include "page/pac_purge.h"
+#include "sync/fork.h"
+
+/* From here on recycled memory is zeroed by the kernel rather than by us. */
+#define ZERO_BY_PURGE_MIN ((size_t)4 << 20)
+
+/* Relaxed: set at boot, and by control nodes; arenas made later use them. */
+_Atomic(ssize_t) pac_default_ms[DECAY_KINDS];
+_Atomic(bool) pac_default_bounded = true;
+
+/* ---- address space -------------------------------------------------------------------------- */
+
+/* A fresh mapping of `size' bytes as an extent in state MERGING. NULL: no memory. */
+static struct edata *
+map_extent(struct pac *pac, size_t size, size_t alignment)
+{
+	bool zeroed = false, committed = true;
+	struct edata *e = edata_pool_get(pac->edata_pool, pac->arena_index);
+
+	if (e == NULL)
+		return NULL;
+	void *addr = ehooks_alloc(pac->ehooks, NULL, size, alignment, &zeroed, &committed);
+	if (addr == NULL) {
+		edata_pool_put(pac->edata_pool, e);
+		return NULL;
+	}
+	e->addr = (uintptr_t)addr;
+	e->size = size;
+	e->zeroed = zeroed;
+	e->committed = committed;
+	e->is_head = true;
+	e->sn = fetch_add_relaxed(&pac->next_sn, 1);
+	e->state = EXTENT_MERGING;
+	if (emap_register(e))
+		return e;
+	/* What a refusing hook makes us keep without words is lost; the leak is counted. */
+	if (!ehooks_dalloc(pac->ehooks, addr, size, committed)) {
+		if (ehooks_are_default(pac->ehooks))
+			(void)os_pages_unmap(addr, size);
+		else
+			fetch_add_relaxed(&pac->stats.abandoned_vm, size);
+	}
+	edata_pool_put(pac->edata_pool, e);
+	return NULL;
+}
+
+/* The bytes of the next growth step that holds `size' at `alignment'. */
+static size_t
+step_for(const struct pac *pac, size_t size, size_t alignment)
+{
+	const size_t padded = alignment <= os_page_size ? size : size + alignment;
+
+	return max_size(pac->grow_next, align_up(padded, os_page_size));
+}
+
+static void
+advance_step(struct pac *pac, size_t step)
+{
+	const size_t next = eset_class_size(eset_class_floor(step) + 1);
+
+	pac->grow_next = min_size(align_up(next, os_page_size), load_relaxed(&pac->grow_limit));
+	if (pac->grow_next < os_page_size)
+		pac->grow_next = os_page_size;
+}
+
+/* More address space, at least `size' bytes at `alignment'. What is not used goes to retained. */
+static struct edata *
+grow(struct pac *pac, size_t size, size_t alignment)
+{
+	struct edata *e = NULL;
+
+	if (opt.retain) {
+		mutex_lock(&pac->grow_lock);
+		const size_t step = step_for(pac, size, alignment);
+		if (step >= size)
+			e = map_extent(pac, step, os_page_size);
+		if (e != NULL)
+			advance_step(pac, step);
+		mutex_unlock(&pac->grow_lock);
+	}
+	if (e == NULL)
+		e = map_extent(pac, size, alignment);
+	if (e == NULL)
+		return NULL;
+	fetch_add_relaxed(&pac->stats.retained, e->size);
+	if (e->size == size && is_aligned(e->addr, alignment))
+		return e;
+	/* File it and take it out again: one way to cut, whatever other threads do meanwhile. */
+	ecache_put(&pac->retained, e);
+	return ecache_take(&pac->retained, size, alignment, SIZE_MAX);
+}
+
+/* ---- the interface -------------------------------------------------------------------------- */
+
+static inline struct pac *
+pac_of(struct pai *pai)
+{
+	return CONTAINER_OF(pai, struct pac, pai);
+}
+
+static void
+count_active(struct pac *pac, size_t bytes)
+{
+	const size_t pages = bytes / os_page_size;
+	const size_t active = fetch_add_relaxed(&pac->stats.active_pages, pages) + pages;
+
+	/* Relaxed: a lost update costs some precision of a hint. */
+	if (active > load_relaxed(&pac->peak_pages[0]))
+		store_relaxed(&pac->peak_pages[0], active);
+}
+
+/* From an ecache or fresh, in state MERGING, counted as mapped. */
+static struct edata *
+find(struct pac *pac, size_t size, size_t alignment)
+{
+	const size_t largest = opt.lg_extent_max_active_fit >= 63
+	        || size > SIZE_MAX >> opt.lg_extent_max_active_fit
+	    ? SIZE_MAX : size << opt.lg_extent_max_active_fit;
+
+	struct edata *e = ecache_take(&pac->dirty, size, alignment, largest);
+	if (e == NULL && ecache_pages(&pac->muzzy) != 0)
+		e = ecache_take(&pac->muzzy, size, alignment, SIZE_MAX);
+	if (e != NULL)
+		return e;
+	e = ecache_take(&pac->retained, size, alignment, SIZE_MAX);
+	if (e == NULL)
+		e = grow(pac, size, alignment);
+	if (e != NULL) {
+		fetch_sub_relaxed(&pac->stats.retained, size);
+		fetch_add_relaxed(&pac->stats.mapped, size);
+	}
+	return e;
+}
+
+/* Back to where unbacked or unused memory lies, from state MERGING. */
+static void
+give_up(struct pac *pac, struct edata *e)
+{
+	fetch_sub_relaxed(&pac->stats.mapped, e->size);
+	fetch_add_relaxed(&pac->stats.retained, e->size);
+	ecache_put(&pac->retained, e);
+}
+
+static bool
+commit(struct pac *pac, struct edata *e)
+{
+	if (!e->committed)
+		e->committed = ehooks_commit(pac->ehooks, edata_base(e), e->size, 0, e->size);
+	return e->committed;
+}
+
+static void
+zero(struct pac *pac, struct edata *e)
+{
+	if (e->zeroed)
+		return;
+	if (e->size >= ZERO_BY_PURGE_MIN && ehooks_purge_zeroes(pac->ehooks)
+	    && ehooks_purge_forced(pac->ehooks, edata_base(e), e->size, 0, e->size))
+		return;
+	memset(edata_base(e), 0, e->size);
+}
+
+static struct edata *
+pac_alloc(struct pai *self, const struct page_request *request, bool *deferred)
+{
+	struct pac *pac = pac_of(self);
+
+	(void)deferred;
+	struct edata *e = find(pac, request->size, request->alignment);
+	if (e == NULL)
+		return NULL;
+	if (!commit(pac, e)) {
+		give_up(pac, e);
+		return NULL;
+	}
+	if (request->use == USE_SLAB && !rtree_cover(e->addr, edata_end(e))) {
+		give_up(pac, e);
+		return NULL;
+	}
+	if (request->zero)
+		zero(pac, e);
+	e->zeroed = false;
+	e->use = (uint8_t)request->use;
+	e->szind = request->szind;
+	e->cached = false;
+	emap_set_state(e, EXTENT_ACTIVE);
+	if (request->use == USE_SLAB)
+		emap_register_interior(e);
+	count_active(pac, e->size);
+	return e;
+}
+
+/* An extent leaves active use: into dirty, from state MERGING. */
+static void
+file_dirty(struct pac *pac, struct edata *e, bool *deferred)
+{
+	e->zeroed = false;
+	fetch_sub_relaxed(&pac->stats.active_pages, e->size / os_page_size);
+	ecache_put(&pac->dirty, e);
+	if (decay_get_ms(&pac->decay[DECAY_DIRTY]) == 0)
+		pac_decay(pac, PURGE_BY_CURVE);
+	else
+		*deferred = true;
+}
+
+static void
+pac_dalloc(struct pai *self, struct edata *e, bool *deferred)
+{
+	assert(load_relaxed(&e->owner) == NULL && load_relaxed(&e->remote) == 0);
+	/* Before the extent can be reused: a stale free must not find a word in its middle. */
+	if (e->use == USE_SLAB)
+		emap_deregister_interior(e);
+	e->use = USE_NONE;
+	emap_set_state(e, EXTENT_MERGING);
+	file_dirty(pac_of(self), e, deferred);
+}
+
+static struct edata *
+take_behind(struct pac *pac, struct edata *e, size_t size)
+{
+	struct edata *next = ecache_take_behind(&pac->dirty, e, size);
+
+	if (next == NULL && ecache_pages(&pac->muzzy) != 0)
+		next = ecache_take_behind(&pac->muzzy, e, size);
+	if (next != NULL)
+		return next;
+	next = ecache_take_behind(&pac->retained, e, size);
+	if (next != NULL) {
+		fetch_sub_relaxed(&pac->stats.retained, size);
+		fetch_add_relaxed(&pac->stats.mapped, size);
+	}
+	return next;
+}
+
+static bool
+pac_expand(struct pai *self, struct edata *e, size_t new_size, bool want_zero, bool *deferred)
+{
+	struct pac *pac = pac_of(self);
+	const size_t more = new_size - e->size;
+
+	(void)deferred;
+	assert(new_size > e->size);
+	struct edata *next = take_behind(pac, e, more);
+	if (next == NULL)
+		return false;
+	if (!commit(pac, next)) {
+		give_up(pac, next);
+		return false;
+	}
+	if (want_zero)
+		zero(pac, next);
+	next->zeroed = false;
+	next->state = EXTENT_ACTIVE;
+	if (extent_merge(pac->ehooks, pac->edata_pool, e, next)) {
+		count_active(pac, more);
+		return true;
+	}
+	/* Nobody could have found it meanwhile: its words still say MERGING. */
+	next->state = EXTENT_MERGING;
+	ecache_put(&pac->dirty, next);
+	return false;
+}
+
+static bool
+pac_shrink(struct pai *self, struct edata *e, size_t new_size, bool *deferred)
+{
+	struct pac *pac = pac_of(self);
+
+	assert(new_size < e->size);
+	struct edata *trail = extent_split(pac->ehooks, pac->edata_pool, e, new_size);
+	if (trail == NULL)
+		return false;
+	emap_set_state(trail, EXTENT_MERGING);
+	file_dirty(pac, trail, deferred);
+	return true;
+}
+
+bool
+pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
+    struct edata_pool *edata_pool)
+{
+	const uint64_t now = os_clock_coarse_ns();
+
+	pac->pai = (struct pai){
+		.alloc = pac_alloc,
+		.expand = pac_expand,
+		.shrink = pac_shrink,
+		.dalloc = pac_dalloc,
+		.time_until_deferred_work = pac_time_until_deferred_work,
+	};
+	pac->arena_index = arena_index;
+	pac->ehooks = ehooks;
+	pac->edata_pool = edata_pool;
+	ecache_init(&pac->dirty, EXTENT_DIRTY, ehooks, edata_pool);
+	ecache_init(&pac->muzzy, EXTENT_MUZZY, ehooks, edata_pool);
+	ecache_init(&pac->retained, EXTENT_RETAINED, ehooks, edata_pool);
+	decay_init(&pac->decay[DECAY_DIRTY], load_relaxed(&pac_default_ms[DECAY_DIRTY]), now);
+	decay_init(&pac->decay[DECAY_MUZZY], load_relaxed(&pac_default_ms[DECAY_MUZZY]), now);
+	mutex_init(&pac->grow_lock, RANK_GROW);
+	pac->grow_next = OS_HUGEPAGE;
+	store_relaxed(&pac->grow_limit, PTRDIFF_MAX & ~(os_page_size - 1));
+	store_relaxed(&pac->bounded, load_relaxed(&pac_default_bounded));
+	store_relaxed(&pac->peak_since_ns, now);
+	return true;
+}
+
+static void
+destroy_ecache(struct pac *pac, struct ecache *ec)
+{
+	struct edata *e;
+
+	while ((e = ecache_take_oldest(ec, SIZE_MAX)) != NULL) {
+		emap_deregister(e);
+		ehooks_destroy(pac->ehooks, edata_base(e), e->size, e->committed);
+		edata_pool_put(pac->edata_pool, e);
+	}
+}
+
+void
+pac_destroy(struct pac *pac)
+{
+	destroy_ecache(pac, &pac->dirty);
+	destroy_ecache(pac, &pac->muzzy);
+	destroy_ecache(pac, &pac->retained);
+}
+
+size_t
+pac_dirty_pages(struct pac *pac)
+{
+	return ecache_pages(&pac->dirty) * GRANULE / os_page_size;
+}
+
+size_t
+pac_muzzy_pages(struct pac *pac)
+{
+	return ecache_pages(&pac->muzzy) * GRANULE / os_page_size;
+}
+
+void
+pac_check(struct pac *pac)
+{
+	ecache_check(&pac->dirty);
+	ecache_check(&pac->muzzy);
+	ecache_check(&pac->retained);
+	/* True while no other thread is between two counters: callers see to that. */
+	assert(load_relaxed(&pac->stats.retained) == ecache_pages(&pac->retained) * GRANULE);
+	assert(load_relaxed(&pac->stats.mapped)
+	    == (load_relaxed(&pac->stats.active_pages) + pac_dirty_pages(pac)
+	           + pac_muzzy_pages(pac)) * os_page_size);
+}
+
+/* ---- fork ----------------------------------------------------------------------------------- */
+
+void
+pac_fork_prepare(struct pac *pac, enum lock_rank rank)
+{
+	switch (rank) {
+	case RANK_DECAY:
+		(void)mutex_fork_prepare(&pac->decay[DECAY_DIRTY].lock);
+		(void)mutex_fork_prepare(&pac->decay[DECAY_MUZZY].lock);
+		break;
+	case RANK_GROW:
+		(void)mutex_fork_prepare(&pac->grow_lock);
+		break;
+	default:
+		assert(rank == RANK_ECACHE);
+		ecache_fork_prepare(&pac->dirty);
+		ecache_fork_prepare(&pac->muzzy);
+		ecache_fork_prepare(&pac->retained);
+	}
+}
+
+void
+pac_fork_parent(struct pac *pac)
+{
+	ecache_fork_parent(&pac->retained);
+	ecache_fork_parent(&pac->muzzy);
+	ecache_fork_parent(&pac->dirty);
+	mutex_fork_parent(&pac->grow_lock);
+	mutex_fork_parent(&pac->decay[DECAY_MUZZY].lock);
+	mutex_fork_parent(&pac->decay[DECAY_DIRTY].lock);
+}
+
+void
+pac_fork_child(struct pac *pac)
+{
+	ecache_fork_child(&pac->retained);
+	ecache_fork_child(&pac->muzzy);
+	ecache_fork_child(&pac->dirty);
+	(void)mutex_fork_child(&pac->grow_lock);
+	(void)mutex_fork_child(&pac->decay[DECAY_MUZZY].lock);
+	(void)mutex_fork_child(&pac->decay[DECAY_DIRTY].lock);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pac -- the classic page allocator of an arena: dirty, muzzy and retained ecaches, growth of
+ * address space in steps, and decay.
+ *
+ * Sources of an extent, in order: dirty, muzzy (when muzzy decay is on), retained, growth, the alloc
+ * hook for exactly the size.  What is too large is split; the rest goes back where it came from, or
+ * to retained from a fresh mapping.
+ * Given back: to dirty, merged eagerly.  Decay moves it on: dirty -> muzzy (lazy purge) -> retained
+ * (disposal cascade dalloc, decommit, purge_forced, purge_lazy).
+ *
+ * Bound on dirty pages besides time: max(4 MiB, a quarter of active), and never so low that active +
+ * dirty falls below the peak of active in the last second; an explicit decay setting (option, or
+ * control node; -1 too) switches the bound off.
+ *
+ * Locking: each ecache has a lock (rank ECACHE, one at a time); growth is serialised by `grow_lock';
+ * each decay has one.  Hooks and system calls run with none of them held, except grow_lock and the
+ * decay lock (trylock).
+ */
+#ifndef TRACT_PAGE_PAC_H
+#define TRACT_PAGE_PAC_H
+
+#include "extent/decay.h"
+#include "extent/ecache.h"
+#include "extent/edata_pool.h"
+#include "extent/ehooks.h"
+#include "page/pai.h"
+
+enum decay_kind { DECAY_DIRTY, DECAY_MUZZY, DECAY_KINDS };
+/* How much of what may be purged is purged. */
+enum purge_extent { PURGE_BY_CURVE, PURGE_EVERYTHING };
+
+struct pac_stats { /* Relaxed counters. */
+	_Atomic(size_t) active_pages;
+	_Atomic(size_t) mapped;        /* bytes in active, dirty and muzzy extents */
+	_Atomic(size_t) retained;      /* bytes in retained extents */
+	_Atomic(size_t) abandoned_vm;  /* bytes lost when a split found no record */
+	struct {
+		_Atomic(uint64_t) n_purge, n_advise, n_pages;
+	} purged[DECAY_KINDS];
+};
+
+struct pac {
+	struct pai pai; /* first */
+	unsigned arena_index;
+	struct ehooks *ehooks;
+	struct edata_pool *edata_pool;
+	struct ecache dirty, muzzy, retained;
+	struct decay decay[DECAY_KINDS]; /* of dirty and muzzy */
+	struct mutex grow_lock;
+	size_t grow_next;  /* Guarded by grow_lock: bytes of the next step. */
+	_Atomic(size_t) grow_limit; /* largest step; relaxed */
+	_Atomic(uint64_t) next_sn;
+	_Atomic(bool) bounded; /* the bound by amount is on */
+	/* Peak of active pages in the current and the last second; relaxed, a hint. */
+	_Atomic(size_t) peak_pages[2];
+	_Atomic(uint64_t) peak_since_ns;
+	struct pac_stats stats;
+};
+
+/* What new PACs begin with: decay times, and whether the bound by amount is on. */
+extern _Atomic(ssize_t) pac_default_ms[DECAY_KINDS];
+extern _Atomic(bool) pac_default_bounded;
+
+bool pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
+    struct edata_pool *edata_pool);
+
+/* Do the deferred work that is due; trylock, skipped while another thread does it. */
+void pac_decay(struct pac *pac, enum purge_extent how);
+/* decay_ms of one kind. False: out of range. Setting purges at once what the new value says, and
+ * switches the bound by amount off when `explicit'. */
+bool pac_set_decay_ms(struct pac *pac, enum decay_kind kind, ssize_t decay_ms, bool is_explicit);
+ssize_t pac_decay_ms(struct pac *pac, enum decay_kind kind);
+/* The arena is going: hand every extent of every ecache to the destroy hook. */
+void pac_destroy(struct pac *pac);
+
+size_t pac_dirty_pages(struct pac *pac);
+size_t pac_muzzy_pages(struct pac *pac);
+
+/* Walk everything; aborts through assert on a broken invariant.  Takes the locks. */
+void pac_check(struct pac *pac);
+
+/* Fork takes the locks of all arenas rank by rank: DECAY, GROW, ECACHE.  An ecache that was in use
+ * starts empty in the child. */
+void pac_fork_prepare(struct pac *pac, enum lock_rank rank);
+void pac_fork_parent(struct pac *pac);
+void pac_fork_child(struct pac *pac);
+
+#endif

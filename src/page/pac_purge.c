@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "page/pac_purge.h"
+
+#include "base/bits.h"
+#include "config/options.h"
+#include "os/os.h"
+#include "os/pages.h"
+
+/* The bound by amount never asks for less than this to stay. */
+#define BOUND_MIN ((size_t)4 << 20)
+#define PEAK_NS ((uint64_t)1000 * 1000 * 1000)
+/* Purging fewer pages than this is not worth a wake-up. */
+#define WAKE_PAGES 1024
+/* Extents are cut for purging only beyond this: no crumbs. */
+#define PURGE_CUT_MIN ((size_t)64 << 10)
+
+/* ---- how many dirty pages may stay by amount ------------------------------------------------- */
+
+/* Peak of active pages over the last one to two seconds. */
+static size_t
+recent_peak(struct pac *pac, uint64_t now)
+{
+	/* Relaxed throughout: a hint; racing threads at worst forget a peak early. */
+	const uint64_t since = load_relaxed(&pac->peak_since_ns);
+	const size_t active = load_relaxed(&pac->stats.active_pages);
+
+	if (now - since >= PEAK_NS) {
+		store_relaxed(&pac->peak_pages[1],
+		    now - since >= 2 * PEAK_NS ? active : load_relaxed(&pac->peak_pages[0]));
+		store_relaxed(&pac->peak_pages[0], active);
+		store_relaxed(&pac->peak_since_ns, now);
+	}
+	return max_size(load_relaxed(&pac->peak_pages[0]), load_relaxed(&pac->peak_pages[1]));
+}
+
+static size_t
+dirty_bound(struct pac *pac, uint64_t now)
+{
+	const size_t active = load_relaxed(&pac->stats.active_pages);
+	const size_t peak = recent_peak(pac, now);
+	const size_t share = max_size(BOUND_MIN / os_page_size, active / 4);
+
+	return peak > active ? max_size(share, peak - active) : share;
+}
+
+/* ---- getting rid of an extent ---------------------------------------------------------------- */
+
+/* From state MERGING to gone, or to retained in the best shape it can be given. */
+static void
+dispose(struct pac *pac, struct edata *e)
+{
+	struct ehooks *eh = pac->ehooks;
+	void *addr = edata_base(e);
+	const size_t size = e->size;
+
+	fetch_sub_relaxed(&pac->stats.mapped, size);
+	/* The default hook keeps address space when retain is on: no need to ask. */
+	if (!ehooks_are_default(eh) || !opt.retain) {
+		emap_deregister(e);
+		if (ehooks_dalloc(eh, addr, size, e->committed)) {
+			edata_pool_put(pac->edata_pool, e);
+			return;
+		}
+		/* The leaves exist: this cannot fail. */
+		(void)emap_register(e);
+	}
+	if (ehooks_decommit(eh, addr, size, 0, size)) {
+		e->committed = false;
+		e->zeroed = ehooks_purge_zeroes(eh);
+	} else if (ehooks_purge_forced(eh, addr, size, 0, size)) {
+		e->zeroed = ehooks_purge_zeroes(eh);
+	} else {
+		(void)ehooks_purge_lazy(eh, addr, size, 0, size);
+	}
+	fetch_add_relaxed(&pac->stats.retained, size);
+	ecache_put(&pac->retained, e);
+}
+
+/* One step onward: dirty to muzzy, or away. */
+static void
+purge(struct pac *pac, enum decay_kind kind, struct edata *e, enum purge_extent how)
+{
+	const size_t pages = e->size / os_page_size;
+
+	fetch_add_relaxed(&pac->stats.purged[kind].n_advise, 1);
+	fetch_add_relaxed(&pac->stats.purged[kind].n_pages, pages);
+	if (kind == DECAY_DIRTY && how == PURGE_BY_CURVE
+	    && decay_get_ms(&pac->decay[DECAY_MUZZY]) != 0
+	    && ehooks_purge_lazy(pac->ehooks, edata_base(e), e->size, 0, e->size))
+		ecache_put(&pac->muzzy, e);
+	else
+		dispose(pac, e);
+}
+
+/* Purge down to `limit' pages; at most what is there now, so that it ends. */
+static void
+purge_to(struct pac *pac, enum decay_kind kind, size_t limit, enum purge_extent how)
+{
+	struct ecache *ec = kind == DECAY_DIRTY ? &pac->dirty : &pac->muzzy;
+	const size_t present = ecache_pages(ec) * GRANULE;
+	size_t left = present > limit * os_page_size ? present - limit * os_page_size : 0;
+	struct edata *e;
+
+	if (left == 0)
+		return;
+	fetch_add_relaxed(&pac->stats.purged[kind].n_purge, 1);
+	while (left != 0 && (e = ecache_take_oldest(ec, max_size(left, PURGE_CUT_MIN))) != NULL) {
+		left -= min_size(left, e->size);
+		purge(pac, kind, e, how);
+	}
+}
+
+/* ---- when ------------------------------------------------------------------------------------ */
+
+static void
+decay_kind(struct pac *pac, enum decay_kind kind, enum purge_extent how)
+{
+	struct decay *d = &pac->decay[kind];
+	const uint64_t now = os_clock_coarse_ns();
+	const size_t present = kind == DECAY_DIRTY ? pac_dirty_pages(pac) : pac_muzzy_pages(pac);
+	size_t limit = present;
+
+	if (how == PURGE_EVERYTHING)
+		mutex_lock(&d->lock);
+	else if (!mutex_trylock(&d->lock))
+		return;
+	const ssize_t ms = decay_get_ms(d);
+	if (how == PURGE_EVERYTHING || ms == 0)
+		limit = 0;
+	else if (ms > 0 && decay_advance(d, now, present))
+		limit = decay_limit(d);
+	if (kind == DECAY_DIRTY && load_relaxed(&pac->bounded))
+		limit = min_size(limit, dirty_bound(pac, now));
+	if (limit < present) {
+		purge_to(pac, kind, limit, how);
+		decay_purged(d, kind == DECAY_DIRTY ? pac_dirty_pages(pac) : pac_muzzy_pages(pac));
+	}
+	mutex_unlock(&d->lock);
+}
+
+void
+pac_decay(struct pac *pac, enum purge_extent how)
+{
+	decay_kind(pac, DECAY_DIRTY, how);
+	decay_kind(pac, DECAY_MUZZY, how);
+}
+
+bool
+pac_set_decay_ms(struct pac *pac, enum decay_kind kind, ssize_t ms, bool is_explicit)
+{
+	struct decay *d = &pac->decay[kind];
+
+	if (!decay_ms_is_valid(ms))
+		return false;
+	mutex_lock(&d->lock);
+	decay_restart(d, ms, os_clock_coarse_ns(),
+	    kind == DECAY_DIRTY ? pac_dirty_pages(pac) : pac_muzzy_pages(pac));
+	mutex_unlock(&d->lock);
+	if (kind == DECAY_DIRTY && is_explicit)
+		store_relaxed(&pac->bounded, false);
+	pac_decay(pac, PURGE_BY_CURVE);
+	return true;
+}
+
+ssize_t
+pac_decay_ms(struct pac *pac, enum decay_kind kind)
+{
+	return decay_get_ms(&pac->decay[kind]);
+}
+
+static uint64_t
+time_until(struct pac *pac, enum decay_kind kind, uint64_t now)
+{
+	struct decay *d = &pac->decay[kind];
+	const size_t present = kind == DECAY_DIRTY ? pac_dirty_pages(pac) : pac_muzzy_pages(pac);
+
+	mutex_lock(&d->lock);
+	const uint64_t ns = decay_ns_until(d, now, present, WAKE_PAGES);
+	mutex_unlock(&d->lock);
+	return ns;
+}
+
+uint64_t
+pac_time_until_deferred_work(struct pai *self)
+{
+	struct pac *pac = CONTAINER_OF(self, struct pac, pai);
+	const uint64_t now = os_clock_coarse_ns();
+
+	if (load_relaxed(&pac->bounded) && pac_dirty_pages(pac) > dirty_bound(pac, now))
+		return 0;
+	const uint64_t dirty = time_until(pac, DECAY_DIRTY, now);
+	const uint64_t muzzy = time_until(pac, DECAY_MUZZY, now);
+	return dirty < muzzy ? dirty : muzzy;
+}
