@@ -16,7 +16,9 @@
 #include <stdbool.h>
 
 #include "api/alloc.h"
+#include "api/alloc_inl.h"
 #include "api/boot.h"
+#include "api/free_inl.h"
 #include "base/bits.h"
 #include "base/fmt.h"
 #include "os/os.h"
@@ -80,6 +82,13 @@ cxx_new_failed(size_t size, size_t alignment, enum cxx_throw throws)
  * -----------------------------------------------------
  */
 
+COLD static void *
+new_slow(size_t size)
+{
+	void *p = alloc_malloc(size);
+	return LIKELY(p != NULL) ? p : cxx_new_failed(size, 1, CXX_THROWS);
+}
+
 /*
  * A body has a name of its own, so that the nothrow form can tell whether the program has
  * another.
@@ -87,8 +96,8 @@ cxx_new_failed(size_t size, size_t alignment, enum cxx_throw throws)
 static void *
 new_here(size_t size)
 {
-	void *p = alloc_malloc(size);
-	return LIKELY(p != NULL) ? p : cxx_new_failed(size, 1, CXX_THROWS);
+	void *p = malloc_hit(size);
+	return LIKELY(p != NULL) ? p : new_slow(size);
 }
 
 static void *
@@ -106,13 +115,13 @@ void *cxx_new_aligned(size_t size, size_t alignment) ALIAS("new_aligned_here");
 void
 cxx_delete(void *p)
 {
-	alloc_free(p);
+	free_inline(p);
 }
 
 void
 cxx_delete_aligned(void *p, size_t alignment UNUSED)
 {
-	alloc_free(p);
+	free_inline(p);
 }
 
 /*

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc and calloc: the hit path (alloc_inl.h), then everything it does not do itself.
+ */
+#include "api/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/alloc_inl.h"
+#include "api/boot.h"
+#include "api/names.h"
+#include "arena/misuse.h"
+#include "base/bits.h"
+#include "base/checked.h"
+#include "cache/explicit.h"
+#include "config/options.h"
+#include "os/pages.h"
+#include "thread/thread.h"
+
+uint8_t medium_lookup[SC_OWNED_MAX / MEDIUM_STEP + 1];
+
+static void *malloc_slow(size_t size);
+
+static ALWAYS_INLINE void *
+malloc_inline(size_t size)
+{
+	void *p = malloc_hit(size);
+
+	return LIKELY(p != NULL) ? p : malloc_slow(size);
+}
+
+EXPORT HOT void *
+API(malloc)(size_t size)
+{
+	return malloc_inline(size);
+}
+LIBC_NAME(__libc_malloc, malloc);
+
+HOT void *
+alloc_malloc(size_t size)
+{
+	return malloc_inline(size);
+}
+
+EXPORT void *
+API(calloc)(size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (UNLIKELY(__builtin_mul_overflow(n, size, &bytes))) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return alloc_zeroed(bytes);
+}
+LIBC_NAME(__libc_calloc, calloc);
+
+HOT void *
+alloc_zeroed(size_t size)
+{
+	if (LIKELY(size <= SC_OWNED_MAX)) {
+		void *p = malloc_inline(size);
+		return LIKELY(p != NULL) ? memset(p, 0, size) : NULL;
+	}
+	return alloc_aligned(1, size, ZERO_YES);
+}
+
+/* ---- slow paths ---------------------------------------------------------------------------- */
+
+void
+alloc_boot(void)
+{
+	for (unsigned i = 0; i < COUNT_OF(medium_lookup); i++)
+		medium_lookup[i] = (uint8_t)size_class_of(i * MEDIUM_STEP);
+}
+
+static unsigned
+class_of_request(size_t size)
+{
+	return size <= SC_LOOKUP_MAX ? size_class_lookup[(size + 7) >> 3] : medium_class(size);
+}
+
+/* From shared slabs, one region. */
+static void *
+alloc_shared(struct arena *arena, unsigned szind)
+{
+	void *p = NULL;
+
+	return bin_fill(arena, szind, 1, &p) == 1 ? p : NULL;
+}
+
+static struct arena *
+oversize_arena(struct arena *arena, size_t size)
+{
+	return opt.oversize_threshold != 0 && size >= opt.oversize_threshold && !arena->is_manual
+	    ? arenas_oversize(arena) : arena;
+}
+
+static void *
+alloc_extent(struct arena *arena, struct tcache *tc, size_t size, size_t alignment,
+    enum alloc_zero zero)
+{
+	if (tc != NULL) {
+		tcache_tick(tc);
+		struct edata *e = alignment <= os_page_size ? tcache_large_take(tc, size) : NULL;
+		if (e != NULL) {
+			void *p = edata_base(e);
+			return zero == ZERO_YES ? memset(p, 0, size) : p;
+		}
+	}
+	arena = oversize_arena(arena, size);
+	void *p = large_alloc(arena, size, alignment, zero == ZERO_YES);
+	if (p == NULL && tc != NULL) {
+		tcache_flush(tc);
+		p = large_alloc(arena, size, alignment, zero == ZERO_YES);
+	}
+	return p;
+}
+
+/* A region of the class through a tcache; tc may be NULL. */
+static void *
+alloc_region(struct arena *arena, struct tcache *tc, unsigned szind)
+{
+	if (tc == NULL)
+		return alloc_shared(arena, szind);
+	void *p = tc->list[szind];
+	if (p == NULL)
+		return tcache_refill(tc, szind);
+	tc->list[szind] = *(void **)p;
+	return p;
+}
+
+static void *
+alloc_sized(struct arena *arena, struct tcache *tc, size_t usable, size_t alignment,
+    enum alloc_zero zero)
+{
+	if (usable > SC_OWNED_MAX || alignment > os_page_size)
+		return alloc_extent(arena, tc, checked_align_up(usable, os_page_size), alignment,
+		    zero);
+	void *p = alloc_region(arena, tc, class_of_request(usable));
+	return p != NULL && zero == ZERO_YES ? memset(p, 0, usable) : p;
+}
+
+static void *
+alloc_explicit(const struct alloc_request *r, struct arena *arena, size_t usable)
+{
+	void *p = explicit_tcache_alloc(r->tcache, arena, class_of_request(usable));
+
+	return p != NULL && r->zero == ZERO_YES ? memset(p, 0, usable) : p;
+}
+
+static void
+fill_new(void *p, size_t usable, enum alloc_zero zero)
+{
+	if (opt.zero)
+		memset(p, 0, usable);
+	else if (zero == ZERO_NO && (opt.junk == JUNK_TRUE || opt.junk == JUNK_ALLOC))
+		memset(p, 0xa5, usable);
+}
+
+/*
+ * The whole rule: whose memory, through which cache, counted and filled or not.
+ */
+void *
+alloc_requested(const struct alloc_request *r)
+{
+	const size_t alignment = r->alignment == 0 ? 1 : r->alignment;
+	const size_t usable = alignment == 1
+	    ? size_usable(r->size) : size_usable_aligned(r->size, alignment);
+
+	if (usable == SIZE_TOO_LARGE || !boot())
+		return NULL;
+	struct thread *thread = thread_start();
+	struct arena *arena = r->arena != NULL ? r->arena
+	    : thread != NULL && (thread->modes & MODE_REENTRANT) == 0 ? thread->arena : arena_get(0);
+	struct tcache *tc = thread == NULL || r->no_tcache || r->arena != NULL
+	        || (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) != 0
+	    ? NULL : thread->tcache;
+	void *p = r->tcache != NULL && usable <= SC_OWNED_MAX && alignment <= os_page_size
+	    ? alloc_explicit(r, arena, usable)
+	    : alloc_sized(arena, tc, usable, alignment, r->zero);
+	if (p == NULL || thread == NULL)
+		return p;
+	if ((thread->modes & MODE_COUNTING) != 0)
+		owner_add(&thread->allocated, (uint64_t)usable);
+	if ((thread->modes & MODE_FILLING) != 0)
+		fill_new(p, usable, r->zero);
+	return p;
+}
+
+/* malloc when its list is empty, the object is large, or the thread is in a mode. */
+static COLD void *
+malloc_slow(size_t size)
+{
+	struct tcache *tc = thread_tcache;
+	void *p;
+
+	if (LIKELY(tc != &tcache_none && size <= SC_OWNED_MAX)) {
+		p = tcache_refill(tc, class_of_request(size));
+	} else if (tc != &tcache_none && (size = size_usable(size)) != SIZE_TOO_LARGE) {
+		p = alloc_extent(tc->arena, tc, size, 1, ZERO_NO);
+	} else {
+		p = alloc_requested(&(struct alloc_request){ .size = size });
+	}
+	if (UNLIKELY(p == NULL))
+		errno = ENOMEM;
+	return p;
+}
+
+void *
+alloc_aligned(size_t alignment, size_t size, enum alloc_zero zero)
+{
+	void *p = alloc_requested(&(struct alloc_request){
+	    .size = size, .alignment = alignment, .zero = zero });
+
+	if (p == NULL)
+		errno = ENOMEM;
+	return p;
+}

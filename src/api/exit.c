@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/exit.h"
+
+void
+exit_boot(void)
+{
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exit -- what is said when the process ends: statistics (opt.stats_print), and a line for
+ * `tract run --summary' on the descriptor that TRACT_SUMMARY_FD names.
+ */
+#ifndef TRACT_API_EXIT_H
+#define TRACT_API_EXIT_H
+
+/* Registers the handler if there is anything to say; may allocate. */
+void exit_boot(void);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * free: the hit path (free_inl.h), then everything it does not do itself.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "api/alloc.h"
+#include "api/foreign.h"
+#include "api/free_inl.h"
+#include "api/names.h"
+#include "arena/misuse.h"
+#include "base/bits.h"
+#include "cache/explicit.h"
+#include "config/options.h"
+#include "os/pages.h"
+#include "thread/thread.h"
+
+static void free_check_size(const void *p, size_t alignment, size_t size);
+
+EXPORT HOT void
+API(free)(void *p)
+{
+	free_inline(p);
+}
+LIBC_NAME(__libc_free, free);
+
+HOT void
+alloc_free(void *p)
+{
+	free_inline(p);
+}
+
+/* C23. The size is not needed; debug builds check it. */
+EXPORT void
+API(free_sized)(void *p, size_t size)
+{
+	if (CONFIG_DEBUG)
+		free_check_size(p, 1, size);
+	free_inline(p);
+}
+
+EXPORT void
+API(free_aligned_sized)(void *p, size_t alignment, size_t size)
+{
+	if (CONFIG_DEBUG)
+		free_check_size(p, alignment, size);
+	free_inline(p);
+}
+
+EXPORT void
+API(cfree)(void *p)
+{
+	free_inline(p);
+}
+
+/* ---- slow paths ---------------------------------------------------------------------------- */
+
+static void
+free_check_size(const void *p, size_t alignment, size_t size)
+{
+	const struct edata *e = p == NULL ? NULL : emap_lookup(p);
+
+	if (e == NULL)
+		return;
+	const size_t usable = alloc_usable_size(p, e);
+	const size_t expected = alignment <= 1 || !is_pow2(alignment)
+	    ? size_usable(size) : size_usable_aligned(size, alignment);
+	/* An object may have been grown in place: then its size lies between. */
+	if (expected > usable || (e->use == USE_SLAB && expected != usable))
+		misuse_report_size(p, e, size, usable);
+}
+
+struct edata *
+alloc_find(const char *what, const void *p)
+{
+	struct edata *e = emap_lookup(p);
+
+	if (UNLIKELY(e == NULL)) {
+		struct edata *any = emap_lookup_any(p);
+		misuse_report(any != NULL ? "use of freed memory or interior pointer" : what, p, any);
+		return NULL;
+	}
+	if (UNLIKELY(e->use == USE_SLAB ? !slab_is_region(e, p) : edata_base(e) != p)) {
+		misuse_report("interior pointer", p, e);
+		return NULL;
+	}
+	return e;
+}
+
+size_t
+alloc_usable_size(const void *p, const struct edata *e)
+{
+	(void)p;
+	return e->use == USE_SLAB ? slab_region_size(e) : e->size;
+}
+
+static void
+free_large(struct tcache *tc, struct edata *e, void *p)
+{
+	if (UNLIKELY(edata_base(e) != p)) {
+		misuse_report("interior pointer", p, e);
+		return;
+	}
+	if (UNLIKELY(e->cached)) {
+		misuse_report("double free", p, e);
+		return;
+	}
+	if (tc != NULL) {
+		tcache_tick(tc);
+		if (tcache_large_keep(tc, e))
+			return;
+	}
+	large_free(e);
+}
+
+static void
+free_shared(struct edata *e, void *p)
+{
+	struct arena *arena = arena_of(e);
+
+	if (UNLIKELY(bin_free(arena, e, p) == BIN_DOUBLE_FREE))
+		misuse_report("double free", p, e);
+}
+
+/* Free a live object; tc: the thread's tcache if it may be used. */
+static void
+free_known(struct tcache *tc, struct edata *e, void *p)
+{
+	if (e->use != USE_SLAB) {
+		free_large(tc, e, p);
+		return;
+	}
+	if (UNLIKELY(!slab_is_region(e, p))) {
+		misuse_report("interior pointer", p, e);
+		return;
+	}
+	/* Acquire: pairs with the release in slab_share. */
+	struct tcache *owner = load_acquire(&e->owner);
+	if (owner == NULL)
+		free_shared(e, p);
+	else if (owner == tc)
+		tcache_free_own(tc, e, p);
+	else
+		tcache_free_remote(tc, e, p);
+}
+
+static void
+free_foreign(void *p)
+{
+	struct edata *any;
+
+	if (foreign_free(p))
+		return;
+	any = emap_lookup_any(p);
+	if (any == NULL)
+		misuse_report("free of a pointer that is not from here", p, NULL);
+	else if (any->state == EXTENT_ACTIVE)
+		misuse_report("interior pointer", p, any);
+	else
+		misuse_report("double free", p, any);
+}
+
+/* In a mode: count, fill, and no tcache while it is off or a hook runs. */
+static COLD void
+free_unusual(struct edata *e, void *p)
+{
+	struct thread *thread = thread_self;
+	struct tcache *tc = NULL;
+
+	if (thread != NULL && thread != &thread_ended) {
+		if ((thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) == 0)
+			tc = thread->tcache;
+		if ((thread->modes & MODE_COUNTING) != 0)
+			owner_add(&thread->deallocated, (uint64_t)alloc_usable_size(p, e));
+		if ((thread->modes & MODE_FILLING) != 0
+		    && (opt.junk == JUNK_TRUE || opt.junk == JUNK_FREE))
+			memset(p, 0x5a, alloc_usable_size(p, e));
+	}
+	free_known(tc, e, p);
+}
+
+static COLD void
+free_classified(void *p, struct edata *e, struct tcache *tc)
+{
+	const int saved = errno;
+	const uintptr_t word = (uintptr_t)e - (uintptr_t)RTREE_ORIGIN;
+
+	if (UNLIKELY(word == 0 || (word & EMAP_TAG_MASK) != 0))
+		free_foreign(p);
+	else if (LIKELY(tc != &tcache_none))
+		free_known(tc, e, p);
+	else
+		free_unusual(e, p);
+	errno = saved;
+}
+
+/* A message under way to that very record says that it is a slab of another thread. */
+NOINLINE void
+free_other(void *p, struct edata *e, struct tcache *tc)
+{
+	struct tcache_message *m = tcache_message_of(tc, e);
+
+	if (LIKELY(m->slab == e)) {
+		*(void **)p = m->head;
+		m->head = p;
+		if (UNLIKELY(--m->left == 0))
+			tcache_message_full(tc, m);
+		return;
+	}
+	if (p != NULL)
+		free_classified(p, e, tc);
+}
+
+void
+free_requested(void *p, const struct alloc_request *r)
+{
+	struct edata *e = alloc_find("free of a pointer that is not from here", p);
+	const int saved = errno;
+
+	if (e == NULL)
+		return;
+	if (r->tcache != NULL && e->use == USE_SLAB)
+		explicit_tcache_free(r->tcache, e, p);
+	else if (r->no_tcache)
+		free_known(NULL, e, p);
+	else
+		free_inline(p);
+	errno = saved;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * free_inl -- the hit path of free, for the functions that are free: free and operator delete.
+ *
+ * The pointer's leaf word leads to a record, and its first word to an owner.  One compare with the
+ * thread's own tcache tells an own live region from everything else: NULL, large objects, shared
+ * slabs, other threads' slabs, and pointers that nobody owns (an empty word leads to RTREE_ORIGIN,
+ * a tagged one into its record: neither place holds a tcache's address).
+ */
+#ifndef TRACT_API_FREE_INL_H
+#define TRACT_API_FREE_INL_H
+
+#include "extent/emap.h"
+#include "thread/thread.h"
+
+/*
+ * Everything but a live region of an own slab.  `e' is what the leaf word led to, tags included;
+ * tc is thread_tcache.
+ */
+void free_other(void *p, struct edata *e, struct tcache *tc);
+
+static ALWAYS_INLINE void
+free_inline(void *p)
+{
+	const uintptr_t address = (uintptr_t)p;
+	struct tcache *tc = thread_tcache;
+
+	/* Relaxed: the pointer was made known to us after its extent was registered. */
+	const uintptr_t leaf = load_relaxed(&rtree.root[address >> RTREE_LG_LEAF_SPAN]);
+	if (UNLIKELY(leaf == 0)) {
+		free_other(p, (struct edata *)RTREE_ORIGIN, tc);
+		return;
+	}
+	const uintptr_t word = load_relaxed((rtree_word *)(leaf
+	    + (address >> LG_GRANULE) * sizeof(uintptr_t)));
+	struct edata *e = (struct edata *)(RTREE_ORIGIN + word);
+	if (UNLIKELY(!edata_is_owned_by(e, tc))) {
+		free_other(p, e, tc);
+		return;
+	}
+	*(void **)p = e->free;
+	e->free = p;
+	if (UNLIKELY(--e->need == 0))
+		tcache_slab_event(tc, e);
+}
+
+#endif

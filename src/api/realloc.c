@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * realloc: in place when the class stays, or when the extent can shrink or take its right
+ * neighbour; else new memory, by moving page tables when the object is big.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "api/alloc.h"
+#include "api/foreign.h"
+#include "api/names.h"
+#include "arena/arena.h"
+#include "arena/misuse.h"
+#include "base/bits.h"
+#include "base/checked.h"
+#include "config/options.h"
+#include "os/os.h"
+#include "os/pages.h"
+
+/* From here on a move by page tables beats a copy. */
+#define MOVE_BY_PAGES_MIN ((size_t)256 << 10)
+
+_Atomic(size_t) zero_reallocs;
+
+size_t
+alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra, enum alloc_zero zero)
+{
+	const size_t old = alloc_usable_size(p, e);
+	const size_t least = size_usable(size);
+	size_t most = size_usable(checked_add(size, extra));
+
+	if (e->use == USE_SLAB || least == SIZE_TOO_LARGE)
+		return old;
+	if (most == SIZE_TOO_LARGE)
+		most = least;
+	if (old >= least && old <= most)
+		return old;
+	if (least <= SC_OWNED_MAX)
+		return old;
+	if (old > most)
+		(void)large_resize(e, most, false);
+	else if (!large_resize(e, most, zero == ZERO_YES) && most != least)
+		(void)large_resize(e, least, zero == ZERO_YES);
+	return e->size;
+}
+
+/* Contents of `old' to `new', both extents: by page tables where that is possible and pays. */
+static bool
+move_pages(struct edata *from, void *to, size_t bytes)
+{
+	const struct edata *target = emap_lookup(to);
+
+	if (bytes < MOVE_BY_PAGES_MIN || target->use != USE_LARGE || from->use != USE_LARGE
+	    || !ehooks_are_default(&arena_of(from)->ehooks)
+	    || !ehooks_are_default(&arena_of(target)->ehooks))
+		return false;
+	if (!os_pages_move(to, edata_base(from), align_down(bytes, os_page_size)))
+		return false;
+	from->zeroed = false;
+	return true;
+}
+
+void *
+alloc_move(void *p, struct edata *e, const struct alloc_request *request)
+{
+	const size_t old = alloc_usable_size(p, e);
+	const size_t kept = min_size(old, request->size);
+
+	void *new = alloc_requested(request);
+	if (new == NULL)
+		return NULL;
+	if (!move_pages(e, new, kept))
+		memcpy(new, p, kept);
+	free_requested(p, request);
+	return new;
+}
+
+void *
+alloc_resize(void *p, size_t size)
+{
+	struct edata *e = alloc_find("realloc of a pointer that is not from here", p);
+
+	if (UNLIKELY(e == NULL))
+		return NULL;
+	const size_t old = alloc_usable_size(p, e);
+	const size_t wanted = size_usable(size);
+	if (wanted == SIZE_TOO_LARGE) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	/* Stay for less than a quarter of shrinking: the same object will often grow again. */
+	if (wanted == old || (wanted < old && wanted >= old - old / 4))
+		return p;
+	if (e->use == USE_LARGE && wanted > SC_OWNED_MAX
+	    && alloc_resize_in_place(p, e, size, 0, ZERO_NO) == wanted)
+		return p;
+	void *new = alloc_move(p, e, &(struct alloc_request){ .size = size });
+	if (new == NULL)
+		errno = ENOMEM;
+	return new;
+}
+
+static void *
+realloc_zero(void *p)
+{
+	fetch_add_relaxed(&zero_reallocs, 1);
+	switch (opt.zero_realloc) {
+	case ZERO_REALLOC_ALLOC:
+		return alloc_resize(p, 1);
+	case ZERO_REALLOC_ABORT:
+		misuse_report("realloc(p, 0) with zero_realloc:abort", p, emap_lookup(p));
+		return NULL;
+	default:
+		alloc_free(p);
+		return NULL;
+	}
+}
+
+EXPORT void *
+API(realloc)(void *p, size_t size)
+{
+	if (p == NULL)
+		return alloc_malloc(size);
+	if (UNLIKELY(size == 0))
+		return realloc_zero(p);
+	return alloc_resize(p, size);
+}
+LIBC_NAME(__libc_realloc, realloc);
+
+EXPORT void *
+API(reallocarray)(void *p, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return API(realloc)(p, bytes);
+}
+
+EXPORT size_t
+API(malloc_usable_size)(void *p)
+{
+	if (p == NULL)
+		return 0;
+	const struct edata *e = emap_lookup(p);
+	if (UNLIKELY(e == NULL))
+		return foreign_usable_size(p);
+	return alloc_usable_size(p, e);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include "arena/arena.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/fmt.h"
+#include "os/os.h"
+#include "os/pages.h"
+
+/* Metadata of an arena whose hooks serve it too. */
+static void *
+map_through_hooks(void *context, size_t size, size_t alignment)
+{
+	bool zeroed = true, committed = true;
+	void *addr = ehooks_alloc(context, NULL, size, alignment, &zeroed, &committed);
+
+	if (addr == NULL)
+		return NULL;
+	if (!committed && !ehooks_commit(context, addr, size, 0, size)) {
+		(void)ehooks_dalloc(context, addr, size, false);
+		return NULL;
+	}
+	if (!zeroed)
+		memset(addr, 0, size);
+	return addr;
+}
+
+static void
+unmap_through_hooks(void *context, void *addr, size_t size)
+{
+	ehooks_destroy(context, addr, size, true);
+}
+
+static struct base *
+new_base(unsigned index, extent_hooks_t *hooks)
+{
+	struct ehooks eh;
+
+	if (index == 0)
+		return &base_zero;
+	if (hooks == &ehooks_default)
+		return base_new(base_map_system, base_unmap_system, NULL);
+	ehooks_init(&eh, hooks, index);
+	return base_new(map_through_hooks, unmap_through_hooks, &eh);
+}
+
+static void
+name_arena(struct arena *arena)
+{
+	struct fmt f;
+
+	fmt_init(&f, arena->name, sizeof arena->name);
+	fmt_print(&f, "%s_%u", arena->is_manual ? "manual" : "auto", arena->index);
+}
+
+struct arena *
+arena_new(unsigned index, const arena_config_t *config, bool is_manual)
+{
+	extent_hooks_t *hooks = config != NULL && config->extent_hooks != NULL
+	    ? config->extent_hooks : &ehooks_default;
+	extent_hooks_t *meta_hooks = config != NULL && config->metadata_use_hooks
+	    ? hooks : &ehooks_default;
+
+	struct base *base = new_base(index, meta_hooks);
+	if (base == NULL)
+		return NULL;
+	struct arena *arena = base_alloc(base, sizeof *arena, CACHE_LINE);
+	if (arena == NULL)
+		goto undo;
+	arena->index = index;
+	arena->is_manual = is_manual;
+	arena->base = base;
+	ehooks_init(&arena->ehooks, hooks, index);
+	ehooks_init(&arena->meta_ehooks, meta_hooks, index);
+	if (base != &base_zero && meta_hooks != &ehooks_default)
+		base->context = &arena->meta_ehooks;
+	/* Records outlive a destroyed arena, so those of manual ones lie in the process's base. */
+	edata_pool_init(&arena->edata_pool, is_manual ? &base_zero : base);
+	if (!pac_init(&arena->pac, index, &arena->ehooks, &arena->edata_pool))
+		goto undo;
+	arena->pai = &arena->pac.pai;
+	mutex_init(&arena->large_lock, RANK_LARGE);
+	mutex_init(&arena->tcache_lock, RANK_TCACHE_LIST);
+	list_init(&arena->large);
+	list_init(&arena->tcaches);
+	list_init(&arena->pooled);
+	list_init(&arena->bare);
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		bin_init(&arena->bins[i], i);
+	store_relaxed(&arena->created_ns, os_clock_ns());
+	name_arena(arena);
+	return arena;
+undo:
+	if (base != &base_zero)
+		base_delete(base);
+	return NULL;
+}
+
+/* Take one shared slab out of a bin; NULL when there is none left. */
+static struct edata *
+pop_slab_locked(struct bin *bin)
+{
+	struct edata *e = bin->current;
+	struct heap_node *node;
+	struct list *l;
+
+	if (e != NULL) {
+		bin->current = NULL;
+		return e;
+	}
+	if ((l = list_pop_front(&bin->full)) != NULL)
+		return LIST_ENTRY(l, struct edata, link);
+	if ((node = heap_pop(&bin->partial, slab_order)) != NULL)
+		return CONTAINER_OF(node, struct edata, node);
+	return NULL;
+}
+
+void
+arena_reset(struct arena *arena)
+{
+	struct list *l;
+	struct edata *e;
+
+	assert(arena->is_manual);
+	for (unsigned i = 0; i < SC_NOWNED; i++) {
+		struct bin *bin = &arena->bins[i];
+		for (;;) {
+			mutex_lock(&bin->lock);
+			e = pop_slab_locked(bin);
+			if (e != NULL) {
+				bin->stats.n_dalloc += e->need;
+				bin->stats.cur_regs -= e->need;
+			}
+			mutex_unlock(&bin->lock);
+			if (e == NULL)
+				break;
+			arena_slab_delete(arena, e);
+		}
+	}
+	for (;;) {
+		mutex_lock(&arena->large_lock);
+		l = list_first(&arena->large);
+		mutex_unlock(&arena->large_lock);
+		if (l == NULL)
+			break;
+		large_free(LIST_ENTRY(l, struct edata, link));
+	}
+}
+
+void
+arena_decay(struct arena *arena, enum purge_extent how)
+{
+	/* Relaxed: work noticed from now on sets it again. */
+	store_relaxed(&arena->has_deferred, false);
+	pac_decay(&arena->pac, how);
+}
+
+void
+arena_tick(struct arena *arena, uint64_t now_ns)
+{
+	(void)now_ns;
+	/* Relaxed: a hint; a missed one is seen at the next tick. */
+	if (!load_relaxed(&arena->has_deferred))
+		return;
+	pac_decay(&arena->pac, PURGE_BY_CURVE);
+	if (pac_dirty_pages(&arena->pac) == 0 && pac_muzzy_pages(&arena->pac) == 0)
+		store_relaxed(&arena->has_deferred, false);
+}
+
+void
+arena_destroy(struct arena *arena)
+{
+	struct base *base = arena->base;
+
+	arena_reset(arena);
+	pac_destroy(&arena->pac);
+	edata_pool_bequeath(&arena->edata_pool, &arena_get(0)->edata_pool);
+	arenas_forget(arena);
+	base_delete(base);
+}
+
+void
+arena_check(struct arena *arena)
+{
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		bin_check(arena, &arena->bins[i]);
+	pac_check(&arena->pac);
+}

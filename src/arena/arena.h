@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena -- one independent heap: its own records, page allocator and shared bins.
+ *
+ * Automatic arenas (index below arenas_automatic()) serve threads and live for ever.  Manual ones
+ * are created and destroyed through control nodes, may have hooks of the user, and never have
+ * owned slabs: every object in them is found from their bins and their list of large extents.
+ *
+ * Locks: each bin has one (rank BIN); `large_lock' (rank LARGE) guards the list of large extents;
+ * below them the page allocator's.  Nothing here calls a hook or the system with a lock held.
+ */
+#ifndef TRACT_ARENA_ARENA_H
+#define TRACT_ARENA_ARENA_H
+
+#include "arena/slab.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "extent/emap.h"
+#include "page/pac.h"
+
+#define ARENA_NAME_SIZE 32
+
+struct bin_stats { /* Guarded by the bin's lock. */
+	uint64_t n_malloc;   /* regions taken from shared slabs */
+	uint64_t n_dalloc;   /* regions returned to shared slabs */
+	uint64_t n_fills;    /* batches taken */
+	uint64_t n_flushes;  /* batches returned */
+	uint64_t n_slabs;    /* slabs ever created, owned ones included */
+	uint64_t n_reslabs;  /* times an earlier slab became current again */
+	size_t cur_slabs;    /* slabs now, owned ones included */
+	size_t cur_regs;     /* live regions in shared slabs */
+	uint64_t n_frozen_frees; /* frees into slabs that a fork froze */
+};
+
+/* The slabs of one class in an arena. */
+struct bin {
+	struct mutex lock;
+	uint8_t szind; /* Set once. */
+	uint8_t epoch; /* Grows when a fork froze the bin's slabs. Guarded by lock. */
+	/* Guarded by lock. */
+	struct edata *current; /* shared slab allocated from; may be empty or NULL */
+	struct heap partial;   /* other shared slabs with free regions: oldest first */
+	struct list full;      /* shared slabs without */
+	struct list owned;     /* slabs of this epoch that threads own, by bin_link */
+	struct bin_stats stats;
+};
+
+struct large_stats { /* Relaxed counters, one per large class. */
+	_Atomic(uint64_t) n_malloc, n_dalloc;
+};
+
+struct arena {
+	unsigned index;
+	bool is_manual;
+	_Atomic(unsigned) n_threads;
+	struct base *base;
+	struct ehooks ehooks;      /* for data */
+	struct ehooks meta_ehooks; /* for the base */
+	struct edata_pool edata_pool;
+	struct pac pac;
+	struct pai *pai;
+	_Atomic(bool) has_deferred; /* the page allocator has work for later; relaxed, a hint */
+	struct mutex large_lock;
+	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */
+	uint8_t large_epoch; /* As a bin's. Guarded by large_lock. */
+	struct large_stats large_stats[SC_NSIZES - SC_NBINS];
+	_Atomic(uint64_t) created_ns;
+	char name[ARENA_NAME_SIZE]; /* Guarded by the ctl lock. */
+	/* tcaches: all of them, and those whose thread has ended. See cache/pool.h. */
+	struct mutex tcache_lock; /* rank TCACHE_LIST */
+	struct list tcaches;      /* Guarded by tcache_lock. */
+	struct list pooled;       /* Guarded by tcache_lock. With slabs, newest first. */
+	struct list bare;         /* Guarded by tcache_lock. Pooled, without slabs. */
+	struct bin bins[SC_NOWNED];
+};
+
+/* ---- arenas.c: the table of all arenas ---- */
+
+#define ARENAS_MAX 4095
+extern _Atomic(struct arena *) arena_table[ARENAS_MAX + 1];
+extern struct mutex arenas_lock;
+
+static inline struct arena *
+arena_get(unsigned index)
+{
+	return index > ARENAS_MAX ? NULL : load_acquire(&arena_table[index]);
+}
+
+static inline struct arena *
+arena_of(const struct edata *e)
+{
+	return arena_get(edata_arena(e));
+}
+
+/* Number of automatic arenas at most, and one past the highest index ever used. */
+unsigned arenas_automatic(void);
+unsigned arenas_total(void);
+/* Creates arena 0. False: out of memory. */
+bool arenas_boot(unsigned n_automatic);
+/* An automatic arena, created when missing; NULL when memory lacks. */
+struct arena *arena_automatic(unsigned index);
+/* A new manual arena; NULL when indices or memory lack. Reuses indices of destroyed ones. */
+struct arena *arena_create_manual(const arena_config_t *config);
+/* The arena of objects beyond opt.oversize_threshold; `instead' while there is no memory for it. */
+struct arena *arenas_oversize(struct arena *instead);
+/* The automatic arena a new thread should use. Counts the thread in. */
+struct arena *arena_choose(void);
+void arena_thread_in(struct arena *arena);
+void arena_thread_out(struct arena *arena);
+/* Its index is free again. */
+void arenas_forget(struct arena *arena);
+/* In a fork child: nobody is making an arena. */
+void arenas_forget_reservations(void);
+
+/* ---- arena.c ---- */
+
+struct arena *arena_new(unsigned index, const arena_config_t *config, bool is_manual);
+/* Drop all objects of a manual arena. Nobody else uses it. */
+void arena_reset(struct arena *arena);
+/* Reset, return all memory, and free the index. */
+void arena_destroy(struct arena *arena);
+/* Purge what the decay curves say, or everything. */
+void arena_decay(struct arena *arena, enum purge_extent how);
+/* Deferred work that is due, if there may be any: called from slow paths now and then. */
+void arena_tick(struct arena *arena, uint64_t now_ns);
+void arena_check(struct arena *arena);
+
+/* ---- fork.c: all arenas across a fork, see api/fork.h ---- */
+
+void arenas_fork_prepare(void);
+void arenas_fork_parent(void);
+void arenas_fork_child(void);
+/* One thread is left, in arena `own'; NULL: in none. */
+void arenas_fork_alone(struct arena *own);
+
+/* ---- slabs and bins: bin.c ---- */
+
+/* A new slab, not in any list; NULL: out of memory. Counted in its bin. */
+struct edata *arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner);
+/* Give back a slab without live regions, out of every list. */
+void arena_slab_delete(struct arena *arena, struct edata *e);
+/* An owned slab becomes a shared one of its bin, or goes if it has no live region. */
+void arena_slab_share(struct arena *arena, struct edata *e, unsigned live);
+
+void bin_init(struct bin *bin, unsigned szind);
+/* Take up to n regions as a chain; returns how many (0: out of memory). */
+unsigned bin_fill(struct arena *arena, unsigned szind, unsigned n, void **chain);
+enum bin_freed { BIN_FREED, BIN_DOUBLE_FREE };
+/* Free one region of a shared slab. */
+enum bin_freed bin_free(struct arena *arena, struct edata *e, void *p);
+/* Free a chain of regions of one shared slab. The first one found free already is returned; NULL:
+ * all went well. */
+void *bin_free_chain(struct arena *arena, struct edata *e, void *chain);
+void bin_check(struct arena *arena, struct bin *bin);
+/*
+ * In a fork child, for a bin that was in use: start empty.  Its shared slabs are frozen: they have
+ * another epoch now, and frees into them are only counted.  Slabs that a surviving tcache owns stay
+ * whole; they are missing in `owned' until they are shared.
+ */
+void bin_freeze(struct bin *bin);
+
+/* ---- large.c: one extent per object ---- */
+
+/* `size' a page multiple. NULL: out of memory. */
+void *large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero);
+void large_free(struct edata *e);
+/* Resize in place to a page multiple; growing may zero the tail. */
+bool large_resize(struct edata *e, size_t new_size, bool zero);
+
+static inline unsigned
+large_stats_index(size_t size)
+{
+	return size_class_of(size) - SC_NBINS;
+}
+
+#endif

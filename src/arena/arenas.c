@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arenas -- the table of all arenas, and which one a thread uses.
+ *
+ * Slots are written under `arenas_lock' (rank ARENAS) with release, read by anybody with acquire.
+ * Indices below the automatic count are never reused; those of destroyed manual arenas are.
+ */
+#include "arena/arena.h"
+
+#include "base/bitmap.h"
+#include "config/options.h"
+
+_Atomic(struct arena *) arena_table[ARENAS_MAX + 1];
+struct mutex arenas_lock = MUTEX_INITIALIZER(ARENAS);
+
+static uint64_t reserved[(ARENAS_MAX + 64) / 64]; /* Being made. Guarded by arenas_lock. */
+static unsigned n_automatic;        /* Set once at boot. */
+static _Atomic(struct arena *) oversize; /* index n_automatic; set once, release */
+static _Atomic(unsigned) n_total;   /* One past the highest index. Written under arenas_lock. */
+
+unsigned
+arenas_automatic(void)
+{
+	return n_automatic;
+}
+
+unsigned
+arenas_total(void)
+{
+	return load_acquire(&n_total);
+}
+
+/* Returns the new arena, or NULL. */
+static struct arena *
+create_locked(unsigned index, const arena_config_t *config, bool is_manual)
+{
+	assert(mutex_is_held(&arenas_lock));
+	struct arena *arena = arena_new(index, config, is_manual);
+	if (arena == NULL)
+		return NULL;
+	store_release(&arena_table[index], arena);
+	if (index >= load_relaxed(&n_total))
+		store_release(&n_total, index + 1);
+	return arena;
+}
+
+bool
+arenas_boot(unsigned count)
+{
+	n_automatic = count;
+	mutex_lock(&arenas_lock);
+	const bool done = create_locked(0, NULL, false) != NULL;
+	mutex_unlock(&arenas_lock);
+	if (done)
+		store_release(&n_total, count);
+	return done;
+}
+
+struct arena *
+arena_automatic(unsigned index)
+{
+	assert(index < n_automatic);
+	struct arena *arena = arena_get(index);
+	if (LIKELY(arena != NULL))
+		return arena;
+	mutex_lock(&arenas_lock);
+	arena = arena_get(index);
+	if (arena == NULL)
+		arena = create_locked(index, NULL, false);
+	mutex_unlock(&arenas_lock);
+	return arena;
+}
+
+struct arena *
+arena_create_manual(const arena_config_t *config)
+{
+	struct arena *arena = NULL;
+
+	/* Its hooks may be called while its first block is mapped, so no lock is held then: the index
+	 * is reserved first. */
+	mutex_lock(&arenas_lock);
+	unsigned index = n_automatic + (opt.oversize_threshold != 0);
+	while (index < ARENAS_MAX
+	    && (load_relaxed(&arena_table[index]) != NULL || bitmap_get(reserved, index)))
+		index++;
+	if (index < ARENAS_MAX)
+		bitmap_set(reserved, index);
+	mutex_unlock(&arenas_lock);
+	if (index == ARENAS_MAX)
+		return NULL;
+	arena = arena_new(index, config, true);
+	mutex_lock(&arenas_lock);
+	bitmap_clear(reserved, index);
+	store_release(&arena_table[index], arena);
+	if (arena != NULL && index >= load_relaxed(&n_total))
+		store_release(&n_total, index + 1);
+	mutex_unlock(&arenas_lock);
+	return arena;
+}
+
+struct arena *
+arenas_oversize(struct arena *instead)
+{
+	struct arena *arena = load_acquire(&oversize);
+
+	if (LIKELY(arena != NULL))
+		return arena;
+	mutex_lock(&arenas_lock);
+	arena = load_relaxed(&oversize);
+	if (arena == NULL && arena_get(n_automatic) == NULL) {
+		arena = create_locked(n_automatic, NULL, false);
+		if (arena != NULL)
+			store_release(&oversize, arena);
+	}
+	mutex_unlock(&arenas_lock);
+	if (arena == NULL)
+		return instead;
+	(void)pac_set_decay_ms(&arena->pac, DECAY_DIRTY, 0, true);
+	return arena;
+}
+
+void
+arenas_forget(struct arena *arena)
+{
+	mutex_lock(&arenas_lock);
+	store_release(&arena_table[arena->index], NULL);
+	mutex_unlock(&arenas_lock);
+}
+
+void
+arenas_forget_reservations(void)
+{
+	for (unsigned i = 0; i < COUNT_OF(reserved); i++)
+		reserved[i] = 0;
+}
+
+void
+arena_thread_in(struct arena *arena)
+{
+	fetch_add_relaxed(&arena->n_threads, 1);
+}
+
+void
+arena_thread_out(struct arena *arena)
+{
+	fetch_sub_relaxed(&arena->n_threads, 1);
+}
+
+/*
+ * The arena with the fewest threads, lowest index first; one that does not exist yet counts as
+ * having none, but an existing one without threads comes first.
+ */
+struct arena *
+arena_choose(void)
+{
+	struct arena *best = arena_get(0);
+	unsigned missing = 0;
+
+	for (unsigned i = 0; i < n_automatic; i++) {
+		struct arena *arena = arena_get(i);
+		if (arena == NULL) {
+			if (missing == 0)
+				missing = i;
+			continue;
+		}
+		/* Relaxed: a race costs an uneven spread. */
+		if (load_relaxed(&arena->n_threads) < load_relaxed(&best->n_threads))
+			best = arena;
+	}
+	if (load_relaxed(&best->n_threads) != 0 && missing != 0) {
+		struct arena *made = arena_automatic(missing);
+		if (made != NULL)
+			best = made;
+	}
+	arena_thread_in(best);
+	return best;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bin -- the shared slabs of one class, and the birth and death of all slabs of it.
+ *
+ * Always true while `lock' is free: a shared slab is current, or in `partial' (0 < need < nregs), or
+ * in `full' (need == nregs); one without live regions is current or gone.
+ */
+#include "arena/arena.h"
+
+#include "base/bits.h"
+#include "os/pages.h"
+
+static size_t
+bitmap_bytes(unsigned nregs)
+{
+	return align_up((nregs + 7u) / 8, CACHE_LINE);
+}
+
+void
+bin_init(struct bin *bin, unsigned szind)
+{
+	mutex_init(&bin->lock, RANK_BIN);
+	bin->szind = (uint8_t)szind;
+	list_init(&bin->full);
+	list_init(&bin->owned);
+}
+
+struct edata *
+arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner)
+{
+	const struct slab_geometry *geometry = &slab_geometry[szind];
+	const struct page_request request = {
+		.size = geometry->slab_size,
+		.alignment = os_page_size,
+		.use = USE_SLAB,
+		.szind = (uint8_t)szind,
+	};
+	struct bin *bin = &arena->bins[szind];
+	bool deferred = false;
+
+	uint64_t *bitmap = base_alloc(arena->base, bitmap_bytes(geometry->nregs), CACHE_LINE);
+	if (bitmap == NULL)
+		return NULL;
+	struct edata *e = arena->pai->alloc(arena->pai, &request, &deferred);
+	if (e == NULL) {
+		base_free(arena->base, bitmap, bitmap_bytes(geometry->nregs));
+		return NULL;
+	}
+	e->bitmap = bitmap;
+	e->nregs = geometry->nregs;
+	e->free = NULL;
+	e->need = 0;
+	e->carved = 0;
+	if (owner == NULL)
+		slab_bitmap_fill(e);
+	mutex_lock(&bin->lock);
+	bin->stats.n_slabs++;
+	bin->stats.cur_slabs++;
+	e->epoch = bin->epoch;
+	if (owner != NULL)
+		list_push_back(&bin->owned, &e->bin_link);
+	mutex_unlock(&bin->lock);
+	/* Relaxed: regions reach other threads through the program's own synchronisation. */
+	store_relaxed(&e->owner, owner);
+	return e;
+}
+
+/* A slab that outlived a freeze of its bin is in no list of it. */
+static void
+unlist_owned_locked(struct bin *bin, struct edata *e)
+{
+	if (LIKELY(e->epoch == bin->epoch))
+		list_remove(&e->bin_link);
+	e->epoch = bin->epoch;
+}
+
+void
+arena_slab_delete(struct arena *arena, struct edata *e)
+{
+	struct bin *bin = &arena->bins[e->szind];
+	uint64_t *bitmap = e->bitmap;
+	const size_t bytes = bitmap_bytes(e->nregs);
+	bool deferred = false;
+
+	assert(load_relaxed(&e->remote) == 0);
+	mutex_lock(&bin->lock);
+	if (load_relaxed(&e->owner) != NULL) {
+		unlist_owned_locked(bin, e);
+		store_relaxed(&e->owner, NULL);
+	}
+	bin->stats.cur_slabs--;
+	mutex_unlock(&bin->lock);
+	e->free = NULL;
+	e->bitmap = NULL;
+	arena->pai->dalloc(arena->pai, e, &deferred);
+	base_free(arena->base, bitmap, bytes);
+	if (deferred)
+		store_relaxed(&arena->has_deferred, true);
+}
+
+/* File a shared slab by its number of live regions. Not the current one, not an empty one. */
+static void
+file_locked(struct bin *bin, struct edata *e)
+{
+	assert(mutex_is_held(&bin->lock));
+	assert(e->need != 0);
+	if (e->need == e->nregs) {
+		e->slab_state = SLAB_SHARED_FULL;
+		list_push_back(&bin->full, &e->link);
+	} else {
+		e->slab_state = SLAB_SHARED_PARTIAL;
+		heap_insert(&bin->partial, &e->node, slab_order);
+	}
+}
+
+static void
+unfile_locked(struct bin *bin, struct edata *e)
+{
+	if (e->slab_state == SLAB_SHARED_FULL)
+		list_remove(&e->link);
+	else
+		heap_remove(&bin->partial, &e->node, slab_order);
+}
+
+void
+arena_slab_share(struct arena *arena, struct edata *e, unsigned live)
+{
+	struct bin *bin = &arena->bins[e->szind];
+
+	if (live == 0) {
+		arena_slab_delete(arena, e);
+		return;
+	}
+	mutex_lock(&bin->lock);
+	unlist_owned_locked(bin, e);
+	slab_share(e, live);
+	bin->stats.cur_regs += live;
+	file_locked(bin, e);
+	mutex_unlock(&bin->lock);
+}
+
+/* Make another slab current; `fresh' (may be NULL) is one just made. */
+static bool
+next_current_locked(struct bin *bin, struct edata **fresh)
+{
+	struct edata *old = bin->current;
+
+	struct heap_node *node = heap_pop(&bin->partial, slab_order);
+	if (node != NULL) {
+		bin->current = CONTAINER_OF(node, struct edata, node);
+		bin->stats.n_reslabs++;
+	} else if (*fresh != NULL) {
+		bin->current = *fresh;
+		*fresh = NULL;
+	} else {
+		return false;
+	}
+	bin->current->slab_state = SLAB_SHARED_CURRENT;
+	if (old != NULL)
+		file_locked(bin, old);
+	return true;
+}
+
+unsigned
+bin_fill(struct arena *arena, unsigned szind, unsigned n, void **chain)
+{
+	struct bin *bin = &arena->bins[szind];
+	struct edata *fresh = NULL;
+	unsigned taken = 0;
+
+	mutex_lock(&bin->lock);
+	for (;;) {
+		if (bin->current != NULL)
+			taken += slab_take(bin->current, n - taken, chain);
+		if (taken == n)
+			break;
+		if (next_current_locked(bin, &fresh))
+			continue;
+		if (taken != 0)
+			break;
+		mutex_unlock(&bin->lock);
+		fresh = arena_slab_new(arena, szind, NULL);
+		if (fresh == NULL)
+			return 0;
+		mutex_lock(&bin->lock);
+	}
+	bin->stats.n_malloc += taken;
+	bin->stats.cur_regs += taken;
+	bin->stats.n_fills++;
+	mutex_unlock(&bin->lock);
+	/* Another thread brought a slab into service while we made ours. */
+	if (fresh != NULL)
+		arena_slab_delete(arena, fresh);
+	return taken;
+}
+
+/* One region home. True: the slab has become empty, is out of the bin, and is the caller's to
+ * delete. */
+static bool
+return_locked(struct bin *bin, struct edata *e, unsigned index, enum bin_freed *result)
+{
+	const bool was_full = e->need == e->nregs;
+
+	if (UNLIKELY(e->epoch != bin->epoch)) {
+		bin->stats.n_frozen_frees++;
+		return false;
+	}
+	if (UNLIKELY(!slab_return(e, index))) {
+		*result = BIN_DOUBLE_FREE;
+		return false;
+	}
+	bin->stats.n_dalloc++;
+	bin->stats.cur_regs--;
+	if (e->slab_state == SLAB_SHARED_CURRENT)
+		return false;
+	if (e->need == 0) {
+		if (was_full)
+			list_remove(&e->link);
+		else
+			heap_remove(&bin->partial, &e->node, slab_order);
+		return true;
+	}
+	if (was_full) {
+		unfile_locked(bin, e);
+		file_locked(bin, e);
+	}
+	return false;
+}
+
+enum bin_freed
+bin_free(struct arena *arena, struct edata *e, void *p)
+{
+	struct bin *bin = &arena->bins[e->szind];
+	enum bin_freed result = BIN_FREED;
+
+	mutex_lock(&bin->lock);
+	const bool is_empty = return_locked(bin, e, slab_index(e, p), &result);
+	mutex_unlock(&bin->lock);
+	if (is_empty)
+		arena_slab_delete(arena, e);
+	return result;
+}
+
+void *
+bin_free_chain(struct arena *arena, struct edata *e, void *chain)
+{
+	struct bin *bin = &arena->bins[e->szind];
+	enum bin_freed result = BIN_FREED;
+	bool is_empty = false;
+	void *p = chain;
+
+	mutex_lock(&bin->lock);
+	bin->stats.n_flushes++;
+	while (p != NULL) {
+		void *next = *(void **)p;
+		is_empty = return_locked(bin, e, slab_index(e, p), &result);
+		if (result != BIN_FREED)
+			break;
+		p = next;
+	}
+	mutex_unlock(&bin->lock);
+	if (is_empty)
+		arena_slab_delete(arena, e);
+	return result == BIN_FREED ? NULL : p;
+}
+
+void
+bin_freeze(struct bin *bin)
+{
+	bin->epoch++;
+	bin->current = NULL;
+	heap_init(&bin->partial);
+	list_init(&bin->full);
+	list_init(&bin->owned);
+}
+
+void
+bin_check(struct arena *arena, struct bin *bin)
+{
+	size_t live = 0, slabs = 0;
+
+	(void)arena;
+	mutex_lock(&bin->lock);
+	heap_check(&bin->partial, slab_order);
+	if (bin->current != NULL) {
+		slab_check(bin->current);
+		live += bin->current->need;
+		slabs++;
+	}
+	LIST_FOR_EACH (l, &bin->full) {
+		const struct edata *e = LIST_ENTRY(l, struct edata, link);
+		slab_check(e);
+		assert(e->need == e->nregs);
+		live += e->need;
+		slabs++;
+	}
+	LIST_FOR_EACH (l, &bin->owned) {
+		const struct edata *e = LIST_ENTRY(l, struct edata, bin_link);
+		assert(load_relaxed(&e->owner) != NULL && e->szind == bin->szind);
+		slabs++;
+	}
+	/* Frozen slabs' regions stay counted. */
+	assert(live <= bin->stats.cur_regs);
+	assert(live == bin->stats.cur_regs || bin->epoch != 0 || !heap_is_empty(&bin->partial));
+	assert(slabs <= bin->stats.cur_slabs);
+	mutex_unlock(&bin->lock);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * large -- objects with an extent of their own.
+ */
+#include "arena/arena.h"
+
+#include "base/bits.h"
+#include "os/pages.h"
+
+static void
+note_deferred(struct arena *arena, bool deferred)
+{
+	if (deferred)
+		store_relaxed(&arena->has_deferred, true);
+}
+
+void *
+large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero)
+{
+	const struct page_request request = {
+		.size = size,
+		.alignment = max_size(alignment, os_page_size),
+		.use = USE_LARGE,
+		.szind = (uint8_t)size_class_of(size),
+		.zero = zero,
+	};
+	bool deferred = false;
+
+	assert(is_aligned(size, os_page_size));
+	struct edata *e = arena->pai->alloc(arena->pai, &request, &deferred);
+	note_deferred(arena, deferred);
+	if (e == NULL)
+		return NULL;
+	/* Relaxed: a counter. */
+	fetch_add_relaxed(&arena->large_stats[large_stats_index(size)].n_malloc, 1);
+	if (arena->is_manual) {
+		mutex_lock(&arena->large_lock);
+		e->epoch = arena->large_epoch;
+		list_push_back(&arena->large, &e->link);
+		mutex_unlock(&arena->large_lock);
+	}
+	return edata_base(e);
+}
+
+void
+large_free(struct edata *e)
+{
+	struct arena *arena = arena_of(e);
+	bool deferred = false;
+
+	fetch_add_relaxed(&arena->large_stats[large_stats_index(e->size)].n_dalloc, 1);
+	if (arena->is_manual) {
+		mutex_lock(&arena->large_lock);
+		/* A fork may have frozen the list that it was in. */
+		if (LIKELY(e->epoch == arena->large_epoch))
+			list_remove(&e->link);
+		mutex_unlock(&arena->large_lock);
+	}
+	arena->pai->dalloc(arena->pai, e, &deferred);
+	note_deferred(arena, deferred);
+}
+
+bool
+large_resize(struct edata *e, size_t new_size, bool zero)
+{
+	struct arena *arena = arena_of(e);
+	const size_t old_size = e->size;
+	bool deferred = false, done;
+
+	if (new_size == old_size)
+		return true;
+	if (new_size < old_size)
+		done = arena->pai->shrink(arena->pai, e, new_size, &deferred);
+	else
+		done = arena->pai->expand(arena->pai, e, new_size, zero, &deferred);
+	note_deferred(arena, deferred);
+	if (!done)
+		return false;
+	e->szind = (uint8_t)size_class_of(new_size);
+	fetch_add_relaxed(&arena->large_stats[large_stats_index(old_size)].n_dalloc, 1);
+	fetch_add_relaxed(&arena->large_stats[large_stats_index(new_size)].n_malloc, 1);
+	return true;
+}

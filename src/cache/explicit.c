@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/explicit.h"
+
+#include "arena/arena.h"
+#include "arena/misuse.h"
+#include "base/bits.h"
+#include "cache/tcache.h"
+#include "sync/fork.h"
+
+/* Regions kept per class: at least two, at most a page's worth. */
+#define CACHE_SLOTS 20
+#define CACHE_FILL 8
+
+struct explicit_class {
+	unsigned n;
+	void *regions[CACHE_SLOTS];
+};
+
+struct explicit_tcache {
+	struct mutex lock;
+	struct list link; /* in `spare', while nobody has it */
+	/* Guarded by lock. */
+	struct explicit_class classes[SC_NOWNED];
+};
+
+/* Guarded by table_lock; readers of a slot acquire. */
+static struct mutex table_lock = MUTEX_INITIALIZER(TCACHES);
+static _Atomic(struct explicit_tcache *) table[EXPLICIT_TCACHES_MAX];
+static struct list spare = { &spare, &spare };
+static unsigned n_used; /* One past the highest slot ever used. */
+
+struct explicit_tcache *
+explicit_tcache_get(unsigned id)
+{
+	return id >= EXPLICIT_TCACHES_MAX ? NULL : load_acquire(&table[id]);
+}
+
+static struct explicit_tcache *
+new_cache_locked(void)
+{
+	struct list *l = list_pop_front(&spare);
+
+	if (l != NULL)
+		return LIST_ENTRY(l, struct explicit_tcache, link);
+	struct explicit_tcache *cache = base_alloc(&base_zero, sizeof *cache, CACHE_LINE);
+	if (cache != NULL)
+		mutex_init(&cache->lock, RANK_TCACHES_ONE);
+	return cache;
+}
+
+bool
+explicit_tcache_create(unsigned *id)
+{
+	struct explicit_tcache *cache = NULL;
+	unsigned i = 0;
+
+	mutex_lock(&table_lock);
+	while (i < EXPLICIT_TCACHES_MAX && load_relaxed(&table[i]) != NULL)
+		i++;
+	if (i < EXPLICIT_TCACHES_MAX && (cache = new_cache_locked()) != NULL) {
+		store_release(&table[i], cache);
+		n_used = i < n_used ? n_used : i + 1;
+	}
+	mutex_unlock(&table_lock);
+	*id = i;
+	return cache != NULL;
+}
+
+static void
+free_region(void *p)
+{
+	struct edata *e = emap_lookup(p);
+
+	if (bin_free(arena_of(e), e, p) == BIN_DOUBLE_FREE)
+		misuse_report("double free", p, e);
+}
+
+static void
+flush(struct explicit_tcache *cache)
+{
+	mutex_lock(&cache->lock);
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		while (cache->classes[i].n != 0)
+			free_region(cache->classes[i].regions[--cache->classes[i].n]);
+	mutex_unlock(&cache->lock);
+}
+
+bool
+explicit_tcache_flush(unsigned id)
+{
+	struct explicit_tcache *cache = explicit_tcache_get(id);
+
+	if (cache == NULL)
+		return false;
+	flush(cache);
+	return true;
+}
+
+bool
+explicit_tcache_destroy(unsigned id)
+{
+	if (id >= EXPLICIT_TCACHES_MAX)
+		return false;
+	mutex_lock(&table_lock);
+	struct explicit_tcache *cache = load_relaxed(&table[id]);
+	store_release(&table[id], NULL);
+	mutex_unlock(&table_lock);
+	if (cache == NULL)
+		return false;
+	flush(cache);
+	mutex_lock(&table_lock);
+	list_push_front(&spare, &cache->link);
+	mutex_unlock(&table_lock);
+	return true;
+}
+
+void *
+explicit_tcache_alloc(struct explicit_tcache *cache, struct arena *arena, unsigned szind)
+{
+	struct explicit_class *k = &cache->classes[szind];
+	void *chain = NULL, *p = NULL;
+
+	mutex_lock(&cache->lock);
+	if (k->n == 0) {
+		(void)bin_fill(arena, szind, CACHE_FILL, &chain);
+		for (; chain != NULL; chain = *(void **)chain)
+			k->regions[k->n++] = chain;
+	}
+	if (k->n != 0)
+		p = k->regions[--k->n];
+	mutex_unlock(&cache->lock);
+	return p;
+}
+
+void
+explicit_tcache_free(struct explicit_tcache *cache, struct edata *e, void *p)
+{
+	struct explicit_class *k = &cache->classes[e->szind];
+
+	if (load_acquire(&e->owner) != NULL) {
+		tcache_free_remote(NULL, e, p);
+		return;
+	}
+	mutex_lock(&cache->lock);
+	if (k->n == CACHE_SLOTS) {
+		for (unsigned i = 0; i < CACHE_SLOTS / 2; i++)
+			free_region(k->regions[i]);
+		for (unsigned i = CACHE_SLOTS / 2; i < CACHE_SLOTS; i++)
+			k->regions[i - CACHE_SLOTS / 2] = k->regions[i];
+		k->n -= CACHE_SLOTS / 2;
+	}
+	k->regions[k->n++] = p;
+	mutex_unlock(&cache->lock);
+}
+
+void
+explicit_tcaches_fork_prepare(void)
+{
+	/* Without the table's lock another thread may take a cache out of it. */
+	if (!mutex_fork_prepare(&table_lock))
+		return;
+	for (unsigned i = 0; i < n_used; i++)
+		if (explicit_tcache_get(i) != NULL)
+			(void)mutex_fork_prepare(&explicit_tcache_get(i)->lock);
+}
+
+void
+explicit_tcaches_fork_parent(void)
+{
+	if (load_relaxed(&table_lock.fork_state) == FORK_NONE)
+		return;
+	for (unsigned i = 0; i < n_used; i++)
+		if (explicit_tcache_get(i) != NULL)
+			mutex_fork_parent(&explicit_tcache_get(i)->lock);
+	mutex_fork_parent(&table_lock);
+}
+
+static void
+reset_in_child(struct explicit_tcache *cache)
+{
+	if (mutex_fork_child(&cache->lock))
+		return;
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		cache->classes[i].n = 0;
+}
+
+void
+explicit_tcaches_fork_child(void)
+{
+	for (unsigned i = 0; i < n_used; i++)
+		if (explicit_tcache_get(i) != NULL)
+			reset_in_child(explicit_tcache_get(i));
+	if (!mutex_fork_child(&table_lock))
+		list_init(&spare);
+}

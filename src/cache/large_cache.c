@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * large_cache -- a few freed extents that a thread keeps for its next request of the same size.
+ *
+ * They stay active for everybody else (`cached' marks them, so that a second free is seen), oldest
+ * first in tc->large.  Only extents of automatic arenas, up to TCACHE_LARGE_MAX each.
+ */
+#include "base/bits.h"
+#include "cache/tcache.h"
+
+static struct edata *
+remove_at(struct tcache *tc, unsigned i)
+{
+	struct edata *e = tc->large[i];
+
+	tc->n_large--;
+	for (; i < tc->n_large; i++)
+		tc->large[i] = tc->large[i + 1];
+	tc->large_bytes -= e->size;
+	/* Relaxed: for statistics. */
+	store_relaxed(&tc->large_bytes_shown, tc->large_bytes);
+	e->cached = false;
+	return e;
+}
+
+struct edata *
+tcache_large_take(struct tcache *tc, size_t size)
+{
+	for (unsigned i = tc->n_large; i-- > 0;)
+		if (tc->large[i]->size == size)
+			return remove_at(tc, i);
+	return NULL;
+}
+
+bool
+tcache_large_keep(struct tcache *tc, struct edata *e)
+{
+	if (e->size > TCACHE_LARGE_MAX || edata_arena(e) >= arenas_automatic())
+		return false;
+	while (tc->n_large == TCACHE_LARGE_COUNT || tc->large_bytes + e->size > TCACHE_LARGE_BYTES)
+		large_free(remove_at(tc, 0));
+	e->cached = true;
+	tc->large[tc->n_large++] = e;
+	tc->large_bytes += e->size;
+	store_relaxed(&tc->large_bytes_shown, tc->large_bytes);
+	return true;
+}
+
+void
+tcache_large_flush(struct tcache *tc)
+{
+	while (tc->n_large != 0)
+		large_free(remove_at(tc, 0));
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/pool.h"
+
+#include "os/os.h"
+#include "sync/fork.h"
+
+static struct tcache *
+new_tcache(struct arena *arena)
+{
+	struct tcache *tc = base_alloc(&base_zero, sizeof *tc, CACHE_LINE);
+
+	if (tc == NULL)
+		return NULL;
+	tcache_init(tc, arena);
+	mutex_lock(&arena->tcache_lock);
+	list_push_back(&arena->tcaches, &tc->arena_link);
+	mutex_unlock(&arena->tcache_lock);
+	return tc;
+}
+
+struct tcache *
+tcache_pool_get(struct arena *arena)
+{
+	mutex_lock(&arena->tcache_lock);
+	struct list *l = list_pop_front(&arena->pooled);
+	if (l == NULL)
+		l = list_pop_front(&arena->bare);
+	mutex_unlock(&arena->tcache_lock);
+	return l != NULL ? LIST_ENTRY(l, struct tcache, pool_link) : new_tcache(arena);
+}
+
+void
+tcache_pool_put(struct tcache *tc)
+{
+	struct arena *arena = tc->arena;
+
+	tcache_flush(tc);
+	tc->pooled_ns = os_clock_coarse_ns();
+	mutex_lock(&arena->tcache_lock);
+	list_push_front(&arena->pooled, &tc->pool_link);
+	mutex_unlock(&arena->tcache_lock);
+}
+
+static void
+share_list(struct tcache *tc, struct list *slabs)
+{
+	struct list *l;
+
+	while ((l = list_pop_front(slabs)) != NULL) {
+		struct edata *e = LIST_ENTRY(l, struct edata, link);
+		/* A full slab's need counts down from `wake'; so many have come back. */
+		const unsigned live = e->slab_state == SLAB_FULL
+		    ? e->nregs - (slab_geometry[e->szind].wake - e->need) : e->need;
+		tc->owned_bytes -= e->size;
+		arena_slab_share(tc->arena, e, live);
+	}
+}
+
+void
+tcache_share_slabs(struct tcache *tc)
+{
+	tcache_flush(tc);
+	for (unsigned i = 0; i < SC_NOWNED; i++) {
+		struct tcache_class *k = &tc->classes[i];
+		if (k->current != NULL) {
+			list_push_back(&k->partial, &k->current->link);
+			k->current = NULL;
+		}
+		share_list(tc, &k->partial);
+		share_list(tc, &k->full);
+	}
+	assert(tc->owned_bytes == 0);
+	/* What was announced to us meanwhile finds its way to the bins. */
+	(void)tcache_drain(tc);
+}
+
+void
+tcache_pool_age(struct arena *arena, uint64_t now_ns)
+{
+	struct tcache *tc = NULL;
+
+	if (!mutex_trylock(&arena->tcache_lock))
+		return;
+	/* The oldest is last. */
+	struct list *l = list_last(&arena->pooled);
+	if (l != NULL) {
+		tc = LIST_ENTRY(l, struct tcache, pool_link);
+		if (now_ns - tc->pooled_ns < TCACHE_POOL_NS)
+			tc = NULL;
+		else
+			list_remove(l);
+	}
+	mutex_unlock(&arena->tcache_lock);
+	if (tc == NULL)
+		return;
+	tcache_share_slabs(tc);
+	mutex_lock(&arena->tcache_lock);
+	list_push_front(&arena->bare, &tc->pool_link);
+	mutex_unlock(&arena->tcache_lock);
+}
+
+void
+tcache_pools_fork_child(void)
+{
+	for (unsigned i = 0; i < arenas_total(); i++) {
+		struct arena *arena = arena_get(i);
+		if (arena == NULL || mutex_fork_child(&arena->tcache_lock))
+			continue;
+		list_init(&arena->tcaches);
+		list_init(&arena->pooled);
+		list_init(&arena->bare);
+	}
+}
+
+static void
+keep_listed(struct arena *arena, const struct list *pool)
+{
+	LIST_FOR_EACH (l, pool) {
+		struct tcache *tc = LIST_ENTRY(l, struct tcache, pool_link);
+		list_push_back(&arena->tcaches, &tc->arena_link);
+	}
+}
+
+void
+tcaches_fork_alone(struct tcache *own)
+{
+	for (unsigned i = 0; i < arenas_total(); i++) {
+		struct arena *arena = arena_get(i);
+		if (arena == NULL || load_relaxed(&arena->tcache_lock.fork_state) != FORK_NONE)
+			continue;
+		list_init(&arena->tcaches);
+		keep_listed(arena, &arena->pooled);
+		keep_listed(arena, &arena->bare);
+		if (own != NULL && own->arena == arena)
+			list_push_back(&arena->tcaches, &own->arena_link);
+	}
+}

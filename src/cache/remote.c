@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * remote -- regions freed by a thread that does not own their slab.
+ *
+ * A slab's remote word is its chain and the chain's length, address << 16 | count, pushed to by
+ * compare-and-swap and taken whole by exchange.  Who turns it from 0 announces the slab to its
+ * owner; nobody else does until the owner has taken the chain, so announced_next is free then.
+ *
+ * Order: a sender's push releases the links it wrote, the taker's exchange acquires them.  The
+ * announcement releases announced_next, the drain acquires it.  The drain reads announced_next
+ * before it empties the remote word: after that the slab may be announced anew.
+ *
+ * Ownership may end while a message travels (a tcache's slabs go to the shared bins when it stays
+ * pooled): whoever takes the chain then finds no owner and frees into the bin.  The slab itself
+ * stays, since regions in messages count as live.
+ */
+#include "arena/misuse.h"
+#include "base/bits.h"
+#include "cache/tcache.h"
+
+#define CHAIN_COUNT_BITS 16
+
+static_assert(RTREE_VADDR_BITS + CHAIN_COUNT_BITS <= 64, "address and count in a word");
+static_assert(SLAB_MAXREGS < 1 << CHAIN_COUNT_BITS, "the count fits");
+
+static inline void *
+chain_head(uint64_t word)
+{
+	return (void *)(uintptr_t)(word >> CHAIN_COUNT_BITS);
+}
+
+static inline unsigned
+chain_count(uint64_t word)
+{
+	return word & (((uint64_t)1 << CHAIN_COUNT_BITS) - 1);
+}
+
+/* Take the chain of a slab that has lost its owner to the shared bins. */
+static void
+return_to_bin(struct edata *e)
+{
+	void *chain = chain_head(exchange_acquire(&e->remote, 0));
+	void *twice = chain == NULL ? NULL : bin_free_chain(arena_of(e), e, chain);
+
+	if (twice != NULL)
+		misuse_report("double free", twice, e);
+}
+
+static void
+announce(struct edata *e)
+{
+	/* Acquire: pairs with the release in slab_share. */
+	struct tcache *owner = load_acquire(&e->owner);
+
+	if (owner == NULL) {
+		return_to_bin(e);
+		return;
+	}
+	struct edata *first = load_relaxed(&owner->inbox);
+	do
+		store_relaxed(&e->announced_next, first);
+	while (!cas_weak_release(&owner->inbox, &first, e));
+}
+
+static void
+post(struct edata *e, void *head, void *tail, unsigned count)
+{
+	uint64_t old = load_relaxed(&e->remote), new;
+
+	do {
+		*(void **)tail = chain_head(old);
+		new = (uint64_t)(uintptr_t)head << CHAIN_COUNT_BITS | (chain_count(old) + count);
+	} while (!cas_weak_release(&e->remote, &old, new));
+	if (old == 0)
+		announce(e);
+}
+
+static void
+post_message(struct tcache *tc, struct tcache_message *m)
+{
+	struct edata *e = m->slab;
+
+	/* Empty first: posting may lead back here. */
+	m->slab = NULL;
+	post(e, m->head, m->tail, m->count - m->left);
+	owner_add(&tc->n_flushes, (uint64_t)1);
+}
+
+static unsigned
+message_limit(const struct edata *e)
+{
+	const size_t size = slab_region_size(e);
+
+	return size <= TCACHE_MESSAGE_BYTES / TCACHE_MESSAGE_COUNT
+	    ? TCACHE_MESSAGE_COUNT : (unsigned)(TCACHE_MESSAGE_BYTES / size) + 1;
+}
+
+COLD void
+tcache_message_full(struct tcache *tc, struct tcache_message *m)
+{
+	post_message(tc, m);
+	tcache_tick(tc);
+}
+
+void
+tcache_free_remote(struct tcache *tc, struct edata *e, void *p)
+{
+	if (UNLIKELY(tc == NULL)) {
+		post(e, p, p, 1);
+		return;
+	}
+	struct tcache_message *m = tcache_message_of(tc, e);
+	if (m->slab == e) {
+		*(void **)p = m->head;
+		m->head = p;
+		m->left--;
+	} else {
+		if (m->slab != NULL)
+			post_message(tc, m);
+		const unsigned limit = message_limit(e);
+		*m = (struct tcache_message){
+			.slab = e, .head = p, .tail = p, .count = limit, .left = limit - 1 };
+	}
+	if (m->left == 0)
+		tcache_message_full(tc, m);
+}
+
+void
+tcache_post_all(struct tcache *tc)
+{
+	for (unsigned i = 0; i < TCACHE_MESSAGES; i++)
+		if (tc->messages[i].slab != NULL)
+			post_message(tc, &tc->messages[i]);
+}
+
+/* `count' regions at once; may meet the event in the middle. */
+static void
+count_down(struct tcache *tc, struct edata *e, unsigned count)
+{
+	if (e->slab_state == SLAB_FULL && count >= e->need) {
+		count -= e->need;
+		e->need = 0;
+		tcache_slab_event(tc, e);
+		if (count == 0)
+			return;
+	}
+	assert(count <= e->need);
+	e->need -= count;
+	if (e->need == 0)
+		tcache_slab_event(tc, e);
+}
+
+static void
+splice(struct tcache *tc, struct edata *e, uint64_t word)
+{
+	void *head = chain_head(word);
+
+	if (e->free != NULL) {
+		void *tail = head;
+		while (*(void **)tail != NULL)
+			tail = *(void **)tail;
+		*(void **)tail = e->free;
+	}
+	e->free = head;
+	count_down(tc, e, chain_count(word));
+}
+
+bool
+tcache_drain(struct tcache *tc)
+{
+	struct edata *e = exchange_acquire(&tc->inbox, NULL);
+	const bool had_mail = e != NULL;
+
+	while (e != NULL) {
+		struct edata *next = load_relaxed(&e->announced_next);
+		if (LIKELY(load_relaxed(&e->owner) == tc))
+			splice(tc, e, exchange_acquire(&e->remote, 0));
+		else
+			return_to_bin(e);
+		e = next;
+	}
+	return had_mail;
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/tcache.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+
+struct tcache tcache_none;
+
+void
+tcache_init(struct tcache *tc, struct arena *arena)
+{
+	tc->arena = arena;
+	memcpy(tc->lookup, size_class_lookup, sizeof tc->lookup);
+	for (unsigned i = 0; i < SC_NOWNED; i++) {
+		list_init(&tc->classes[i].partial);
+		list_init(&tc->classes[i].full);
+	}
+}
+
+/* The free list of a slab in service, whole, becomes the class's list; its first region. */
+static void *
+take_free(struct tcache *tc, unsigned szind, struct edata *e)
+{
+	void *p = e->free;
+
+	assert(tc->list[szind] == NULL && e->slab_state == SLAB_CURRENT);
+	owner_add(&tc->classes[szind].n_taken, (uint64_t)(e->carved - e->need));
+	e->need = e->carved;
+	e->free = NULL;
+	tc->list[szind] = *(void **)p;
+	return p;
+}
+
+/* Link some untouched regions of the current slab to the class's list; the first of them. */
+static void *
+carve(struct tcache *tc, unsigned szind, struct edata *e)
+{
+	const size_t size = slab_geometry[szind].reg_size;
+	unsigned n = (unsigned)(TCACHE_CARVE_BYTES / size);
+
+	if (n > TCACHE_CARVE_COUNT)
+		n = TCACHE_CARVE_COUNT;
+	if (n == 0)
+		n = 1;
+	if (n > (unsigned)(e->nregs - e->carved))
+		n = e->nregs - e->carved;
+	char *first = slab_region(e, e->carved);
+	char *last = first + (n - 1) * size;
+	for (char *p = first; p != last; p += size)
+		*(void **)p = p + size;
+	*(void **)last = NULL;
+	e->carved = (uint16_t)(e->carved + n);
+	e->need += n;
+	owner_add(&tc->classes[szind].n_taken, (uint64_t)n);
+	tc->list[szind] = *(void **)first;
+	return first;
+}
+
+/* Something to allocate from in the current slab, NULL when it is used up. */
+static void *
+use_current(struct tcache *tc, unsigned szind)
+{
+	struct edata *e = tc->classes[szind].current;
+
+	if (e == NULL)
+		return NULL;
+	if (e->free != NULL)
+		return take_free(tc, szind, e);
+	return e->carved < e->nregs ? carve(tc, szind, e) : NULL;
+}
+
+/* The current slab has no free region left: out of service until `wake' of them come back. */
+static void
+retire_current(struct tcache_class *k)
+{
+	struct edata *e = k->current;
+
+	if (e == NULL)
+		return;
+	assert(e->free == NULL && e->carved == e->nregs && e->need == e->nregs);
+	e->slab_state = SLAB_FULL;
+	e->need = slab_geometry[e->szind].wake;
+	list_push_back(&k->full, &e->link);
+	k->current = NULL;
+}
+
+static void
+set_current(struct tcache_class *k, struct edata *e)
+{
+	e->slab_state = SLAB_CURRENT;
+	k->current = e;
+}
+
+static struct edata *
+pop_empty(struct tcache *tc, struct tcache_class *k)
+{
+	struct edata *e = k->empty;
+
+	if (e == NULL)
+		return NULL;
+	k->empty = e->link.next == NULL ? NULL : LIST_ENTRY(e->link.next, struct edata, link);
+	e->link.next = NULL;
+	tc->empty_bytes -= e->size;
+	return e;
+}
+
+/* A few regions of shared slabs, while the class is cold in this thread. */
+static void *
+fill_cold(struct tcache *tc, unsigned szind, unsigned n)
+{
+	void *chain = NULL;
+
+	n = bin_fill(tc->arena, szind, n, &chain);
+	if (n == 0)
+		return NULL;
+	owner_add(&tc->n_fills, (uint64_t)1);
+	tc->list[szind] = *(void **)chain;
+	return chain;
+}
+
+static void *
+refill_from_arena(struct tcache *tc, unsigned szind)
+{
+	struct tcache_class *k = &tc->classes[szind];
+
+	if (k->n_cold_fills < TCACHE_COLD_FILLS)
+		return fill_cold(tc, szind, 1u << k->n_cold_fills++);
+	struct edata *e = arena_slab_new(tc->arena, szind, tc);
+	if (e == NULL) {
+		tcache_large_flush(tc);
+		return fill_cold(tc, szind, 1);
+	}
+	tc->owned_bytes += e->size;
+	set_current(k, e);
+	return carve(tc, szind, e);
+}
+
+COLD void *
+tcache_refill(struct tcache *tc, unsigned szind)
+{
+	struct tcache_class *k = &tc->classes[szind];
+	struct list *l;
+	struct edata *e;
+
+	assert(tc->list[szind] == NULL);
+	owner_add(&tc->n_fills, (uint64_t)1);
+	if (LIKELY(k->current != NULL && k->current->free != NULL))
+		return take_free(tc, szind, k->current);
+	tcache_tick(tc);
+	if (tcache_has_mail(tc))
+		(void)tcache_drain(tc);
+	void *p = use_current(tc, szind);
+	if (p != NULL)
+		return p;
+	retire_current(k);
+	if ((l = list_pop_front(&k->partial)) != NULL)
+		e = LIST_ENTRY(l, struct edata, link);
+	else
+		e = pop_empty(tc, k);
+	if (e == NULL)
+		return refill_from_arena(tc, szind);
+	set_current(k, e);
+	return use_current(tc, szind);
+}
+
+/* A slab without live regions, in no list: keep it for a while, or give it back. */
+static void
+keep_or_delete(struct tcache *tc, struct edata *e)
+{
+	struct tcache_class *k = &tc->classes[e->szind];
+	const size_t share = tc->owned_bytes >> TCACHE_LG_EMPTY_SHARE;
+
+	if (tc->empty_bytes + e->size <= max_size(TCACHE_EMPTY_BYTES, share)) {
+		e->slab_state = SLAB_EMPTY;
+		e->link.next = k->empty == NULL ? NULL : &k->empty->link;
+		k->empty = e;
+		tc->empty_bytes += e->size;
+		return;
+	}
+	tc->owned_bytes -= e->size;
+	arena_slab_delete(tc->arena, e);
+}
+
+COLD void
+tcache_slab_event(struct tcache *tc, struct edata *e)
+{
+	struct tcache_class *k = &tc->classes[e->szind];
+
+	assert(e->need == 0);
+	if (e->slab_state == SLAB_CURRENT)
+		return;
+	list_remove(&e->link);
+	if (e->slab_state == SLAB_FULL) {
+		e->need = e->nregs - slab_geometry[e->szind].wake;
+		if (e->need != 0) {
+			e->slab_state = SLAB_PARTIAL;
+			list_push_back(&k->partial, &e->link);
+			return;
+		}
+	}
+	keep_or_delete(tc, e);
+}
+
+void
+tcache_unlist(struct tcache *tc, unsigned szind)
+{
+	void *p = tc->list[szind];
+
+	tc->list[szind] = NULL;
+	while (p != NULL) {
+		void *next = *(void **)p;
+		struct edata *e = emap_lookup(p);
+		if (load_relaxed(&e->owner) == tc)
+			tcache_free_own(tc, e, p);
+		else
+			(void)bin_free(tc->arena, e, p);
+		p = next;
+	}
+}
+
+void
+tcache_check(struct tcache *tc)
+{
+	size_t owned = 0, empty = 0;
+
+	for (unsigned i = 0; i < SC_NOWNED; i++) {
+		struct tcache_class *k = &tc->classes[i];
+		unsigned listed = 0;
+		for (void *p = tc->list[i]; p != NULL; p = *(void **)p) {
+			const struct edata *e = emap_lookup(p);
+			assert(e != NULL && e->szind == i && slab_is_region(e, p));
+			listed++;
+			assert(listed <= SLAB_MAXREGS);
+		}
+		if (k->current != NULL) {
+			assert(k->current->slab_state == SLAB_CURRENT);
+			slab_check(k->current);
+			owned += k->current->size;
+		}
+		LIST_FOR_EACH (l, &k->partial) {
+			const struct edata *e = LIST_ENTRY(l, struct edata, link);
+			assert(e->slab_state == SLAB_PARTIAL && e->need != 0);
+			slab_check(e);
+			owned += e->size;
+		}
+		LIST_FOR_EACH (l, &k->full) {
+			const struct edata *e = LIST_ENTRY(l, struct edata, link);
+			assert(e->slab_state == SLAB_FULL && e->need != 0);
+			slab_check(e);
+			owned += e->size;
+		}
+		for (const struct edata *e = k->empty; e != NULL;) {
+			assert(e->slab_state == SLAB_EMPTY && e->need == 0);
+			empty += e->size;
+			e = e->link.next == NULL
+			    ? NULL : LIST_ENTRY(e->link.next, struct edata, link);
+		}
+	}
+	assert(empty == tc->empty_bytes);
+	assert(owned + empty == tc->owned_bytes);
+}

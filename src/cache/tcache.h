@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tcache -- what a thread allocates from: the slabs it owns.
+ *
+ * The main invariant.  A region of an owned slab is in exactly one place:
+ *
+ *	in the program, or on the tcache's list of the class       ("live": counted in the slab's need)
+ *	on the slab's free list, on its remote chain, or uncarved  (free)
+ *
+ * list[c] holds regions of the class's current slab, taken from it whole (and, while the class is
+ * cold, regions of shared slabs).  malloc pops it and touches nothing else.  free pushes on the
+ * slab's own free list and counts `need' down; at zero tcache_slab_event decides:
+ *
+ *	state     need counts                              at zero
+ *	CURRENT   live regions                             all free; stays current
+ *	PARTIAL   live regions                             empty: kept in `empty' or given back
+ *	FULL      frees until it is worth using again      becomes PARTIAL
+ *	EMPTY     0                                        -
+ *
+ * A region freed by another thread goes, through that thread's message cache, on the slab's remote
+ * chain; whoever made the chain non-empty announces the slab in the owner's inbox.  The owner drains
+ * the inbox on slow paths.  Messages in flight count as live, so their slab stays.
+ *
+ * Only the owner thread touches a tcache, but `inbox'.  A tcache without thread lies in its arena's
+ * pool, and belongs to the holder of arena->tcache_lock; see cache/pool.h.  tcaches are type-stable
+ * and never unmapped.
+ */
+#ifndef TRACT_CACHE_TCACHE_H
+#define TRACT_CACHE_TCACHE_H
+
+#include "arena/arena.h"
+#include "config/size_class.h"
+
+/* A class is cold until so many batches came from shared slabs: 1, 2, 4 regions. */
+#define TCACHE_COLD_FILLS 3
+/* Bytes carved at a time, so that no page is touched before it is needed. */
+#define TCACHE_CARVE_BYTES 4096
+#define TCACHE_CARVE_COUNT 64
+/* Messages: slabs remembered, and regions and bytes per slab, before they are posted. */
+#define TCACHE_MESSAGES 16
+#define TCACHE_MESSAGE_COUNT 32
+#define TCACHE_MESSAGE_BYTES 4096
+/* Large objects kept: how many, how large each, how much in all. */
+#define TCACHE_LARGE_COUNT 8
+#define TCACHE_LARGE_MAX ((size_t)512 << 10)
+#define TCACHE_LARGE_BYTES ((size_t)1 << 20)
+/* Slow paths between two looks at the clock, and the time between two trimmings. */
+#define TCACHE_TICK 64
+#define TCACHE_TRIM_NS ((uint64_t)10 * 1000 * 1000)
+/* Empty slabs kept: at least so many bytes, at most the share 1 / 2^n of what is owned. */
+#define TCACHE_EMPTY_BYTES ((size_t)128 << 10)
+#define TCACHE_LG_EMPTY_SHARE 2
+
+struct tcache_class {
+	struct edata *current;
+	struct list partial;     /* oldest first */
+	struct list full;
+	struct edata *empty;     /* slabs without live regions, through link.next */
+	_Atomic(uint64_t) n_taken; /* regions that ever went to the list; owner writes, all read */
+	uint64_t taken_at_trim;  /* n_taken when trimming last looked */
+	uint8_t n_cold_fills;
+};
+
+struct tcache_message {
+	struct edata *slab; /* NULL: unused */
+	void *head, *tail;
+	unsigned count; /* regions it will hold */
+	unsigned left;  /* of them still to come */
+};
+
+struct tcache {
+	/* ---- hit path; owner thread only ---- */
+	void *list[SC_NOWNED];
+	uint8_t lookup[SC_LOOKUP_COUNT]; /* a copy of size_class_lookup, one load nearer */
+	/* ---- slow paths; owner thread only ---- */
+	struct arena *arena;
+	unsigned n_slow;         /* slow paths, for the tick */
+	unsigned n_large;
+	size_t large_bytes;
+	size_t owned_bytes;      /* of all owned slabs */
+	size_t empty_bytes;      /* of empty ones among them */
+	uint64_t trimmed_ns;
+	struct edata *large[TCACHE_LARGE_COUNT]; /* oldest first */
+	struct tcache_class classes[SC_NOWNED];
+	struct tcache_message messages[TCACHE_MESSAGES];
+	_Atomic(uint64_t) n_fills, n_flushes; /* owner writes, all read */
+	_Atomic(size_t) large_bytes_shown;    /* copy of large_bytes for readers */
+	/* ---- guarded by arena->tcache_lock ---- */
+	struct list arena_link; /* in arena->tcaches */
+	struct list pool_link;  /* in arena->pooled or ->bare while no thread has it */
+	uint64_t pooled_ns;
+	/* ---- any thread ---- */
+	_Atomic(struct edata *) inbox ALIGNED(CACHE_LINE); /* through announced_next */
+};
+
+/* All lists empty, lookup all zero: what a thread without tcache allocates from. */
+extern struct tcache tcache_none;
+
+/* ---- tcache.c ---- */
+
+void tcache_init(struct tcache *tc, struct arena *arena);
+/* A region of the class when its list is empty; NULL: out of memory. szind < SC_NOWNED. */
+void *tcache_refill(struct tcache *tc, unsigned szind);
+/* `need' of an own slab has reached zero. */
+void tcache_slab_event(struct tcache *tc, struct edata *e);
+/* Put listed regions of a class back where they came from. */
+void tcache_unlist(struct tcache *tc, unsigned szind);
+void tcache_check(struct tcache *tc);
+
+/* Push a region on an own slab's free list; what free's hit path does. */
+static inline void
+tcache_free_own(struct tcache *tc, struct edata *e, void *p)
+{
+	*(void **)p = e->free;
+	e->free = p;
+	if (UNLIKELY(--e->need == 0))
+		tcache_slab_event(tc, e);
+}
+
+/* ---- remote.c ---- */
+
+/* Free a region of a slab that another tcache owns. tc may be NULL: post it at once. */
+void tcache_free_remote(struct tcache *tc, struct edata *e, void *p);
+/* Where a message to this record is, if there is one. */
+static inline struct tcache_message *
+tcache_message_of(struct tcache *tc, const struct edata *e)
+{
+	return &tc->messages[(uintptr_t)e / EDATA_ALIGNMENT % TCACHE_MESSAGES];
+}
+
+/* The last region has been linked: post it. */
+void tcache_message_full(struct tcache *tc, struct tcache_message *m);
+/* Post all messages. */
+void tcache_post_all(struct tcache *tc);
+/* Take in what others freed. True: there was something. */
+bool tcache_drain(struct tcache *tc);
+
+static inline bool
+tcache_has_mail(struct tcache *tc)
+{
+	/* Relaxed: a hint; the drain acquires. */
+	return load_relaxed(&tc->inbox) != NULL;
+}
+
+/* ---- large_cache.c ---- */
+
+/* A kept extent of exactly `size' bytes, active again; NULL: none. */
+struct edata *tcache_large_take(struct tcache *tc, size_t size);
+/* Keep a freed extent if it fits; false: the caller frees it. */
+bool tcache_large_keep(struct tcache *tc, struct edata *e);
+void tcache_large_flush(struct tcache *tc);
+
+/* ---- trim.c ---- */
+
+/* Every slow path: now and then, post messages, give back what is idle, let the arena decay. */
+void tcache_tick_now(struct tcache *tc);
+
+static inline void
+tcache_tick(struct tcache *tc)
+{
+	if (UNLIKELY(++tc->n_slow % TCACHE_TICK == 0))
+		tcache_tick_now(tc);
+}
+
+/* Give back all that is free: lists, messages, empty slabs, large objects. */
+void tcache_flush(struct tcache *tc);
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include "thread/thread.h"
+
+#include <limits.h>
+#include <pthread.h>
+
+#include "cache/pool.h"
+#include "extent/ehooks.h"
+#include "sync/fork.h"
+
+_Thread_local struct tcache *thread_tcache TLS_MODEL = &tcache_none;
+_Thread_local struct thread *thread_self TLS_MODEL;
+struct thread thread_ended = { .modes = MODE_ENDED };
+
+static pthread_key_t key;
+static _Atomic(bool) has_key;      /* Set once, release; read acquire. */
+static unsigned modes_at_start;    /* Set once at boot. */
+static struct mutex ended_lock = MUTEX_INITIALIZER(LEAF);
+static struct list ended = { &ended, &ended }; /* Guarded by ended_lock. */
+
+static void
+aim(struct thread *thread)
+{
+	thread_tcache = thread->modes == 0 ? thread->tcache : &tcache_none;
+}
+
+void
+thread_set_mode(struct thread *thread, enum thread_mode mode)
+{
+	thread->modes |= mode;
+	aim(thread);
+}
+
+void
+thread_clear_mode(struct thread *thread, enum thread_mode mode)
+{
+	thread->modes &= ~(unsigned)mode;
+	aim(thread);
+}
+
+static struct thread *
+new_record(void)
+{
+	mutex_lock(&ended_lock);
+	struct list *l = list_pop_front(&ended);
+	mutex_unlock(&ended_lock);
+	if (l == NULL)
+		return base_alloc(&base_zero, sizeof(struct thread), CACHE_LINE);
+	struct thread *thread = LIST_ENTRY(l, struct thread, link);
+	*thread = (struct thread){ 0 };
+	return thread;
+}
+
+static void
+recycle_record(struct thread *thread)
+{
+	mutex_lock(&ended_lock);
+	list_push_front(&ended, &thread->link);
+	mutex_unlock(&ended_lock);
+}
+
+/* From now on the caller is `after': nobody yet (NULL), or ended. */
+static void
+let_go(struct thread *thread, struct thread *after)
+{
+	struct tcache *tc = thread->tcache;
+
+	thread_tcache = &tcache_none;
+	thread_self = after;
+	arena_thread_out(thread->arena);
+	if (tc != NULL)
+		tcache_pool_put(tc);
+	recycle_record(thread);
+}
+
+/*
+ * Other keys' destructors run in the same rounds and may allocate: come back in each round but the
+ * last.
+ */
+static void
+on_thread_exit(void *arg)
+{
+	struct thread *thread = arg;
+
+	if (++thread->end_rounds < PTHREAD_DESTRUCTOR_ITERATIONS
+	    && pthread_setspecific(key, thread) == 0)
+		return;
+	let_go(thread, &thread_ended);
+}
+
+static void
+enter_hook(void)
+{
+	struct thread *thread = thread_self;
+
+	if (thread == NULL || thread == &thread_ended)
+		return;
+	thread->reentrancy++;
+	thread_set_mode(thread, MODE_REENTRANT);
+}
+
+static void
+leave_hook(void)
+{
+	struct thread *thread = thread_self;
+
+	if (thread == NULL || thread == &thread_ended)
+		return;
+	if (--thread->reentrancy == 0)
+		thread_clear_mode(thread, MODE_REENTRANT);
+}
+
+void
+threads_boot(unsigned initial_modes)
+{
+	modes_at_start = initial_modes;
+	thread_ended.modes |= initial_modes & MODE_FILLING;
+	ehooks_enter = enter_hook;
+	ehooks_leave = leave_hook;
+	if (pthread_key_create(&key, on_thread_exit) == 0)
+		store_release(&has_key, true); /* pairs with thread_start */
+}
+
+/* With a tcache of the arena the thread chooses; NULL: no memory. */
+static struct thread *
+new_thread(void)
+{
+	struct thread *thread = new_record();
+
+	if (thread == NULL)
+		return NULL;
+	thread->arena = arena_choose();
+	thread->tcache = tcache_pool_get(thread->arena);
+	if (thread->tcache == NULL) {
+		arena_thread_out(thread->arena);
+		recycle_record(thread);
+		return NULL;
+	}
+	thread->modes = modes_at_start;
+	return thread;
+}
+
+COLD struct thread *
+thread_start(void)
+{
+	struct thread *thread = thread_self;
+
+	if (LIKELY(thread != NULL))
+		return thread == &thread_ended ? NULL : thread;
+	/* Who could not be told of its end would keep its tcache for ever. */
+	if (!load_acquire(&has_key) || (thread = new_thread()) == NULL)
+		return NULL;
+	thread_self = thread;
+	aim(thread);
+	/* May allocate: the thread is in working order by now. */
+	if (pthread_setspecific(key, thread) != 0) {
+		let_go(thread, NULL);
+		return NULL;
+	}
+	return thread;
+}
+
+bool
+thread_migrate(struct thread *thread, struct arena *arena)
+{
+	struct tcache *new = arena->is_manual ? NULL : tcache_pool_get(arena);
+	struct tcache *old = thread->tcache;
+
+	if (new == NULL && !arena->is_manual)
+		return false;
+	thread_tcache = &tcache_none;
+	if (old != NULL) {
+		tcache_share_slabs(old);
+		tcache_pool_put(old);
+	}
+	arena_thread_out(thread->arena);
+	arena_thread_in(arena);
+	thread->arena = arena;
+	thread->tcache = new;
+	if (arena->is_manual)
+		thread_set_mode(thread, MODE_MANUAL);
+	else
+		thread_clear_mode(thread, MODE_MANUAL);
+	return true;
+}
+
+void
+threads_fork_prepare(void)
+{
+	(void)mutex_fork_prepare(&ended_lock);
+}
+
+void
+threads_fork_parent(void)
+{
+	mutex_fork_parent(&ended_lock);
+}
+
+void
+threads_fork_child(void)
+{
+	if (!mutex_fork_child(&ended_lock))
+		list_init(&ended);
+}

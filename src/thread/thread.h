@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * thread -- what tract keeps for a thread, and how it begins and ends.
+ *
+ * Two words of thread-local storage.  `thread_tcache' is what the hit paths use: the thread's own
+ * tcache, or `tcache_none' whenever a call must take the slow path: before the thread is known,
+ * after it has ended, and while any of `modes' is set.  `thread_self' tells the slow path which of
+ * these it is.
+ *
+ * A thread that uses a manual arena has no tcache: its objects come from the arena's shared slabs.
+ *
+ * A thread ends with the last round of pthread key destructors; what it allocates or frees after
+ * that goes to shared slabs, without a tcache.
+ */
+#ifndef TRACT_THREAD_THREAD_H
+#define TRACT_THREAD_THREAD_H
+
+#include "cache/tcache.h"
+
+#if CONFIG_TLS_IE
+#define TLS_MODEL __attribute__((tls_model("initial-exec")))
+#else
+#define TLS_MODEL
+#endif
+
+enum thread_mode {
+	MODE_NO_TCACHE = 1, /* thread.tcache.enabled is false */
+	MODE_COUNTING = 2,  /* byte counters are exposed: every call counts */
+	MODE_FILLING = 4,   /* opt.junk or opt.zero */
+	MODE_REENTRANT = 8, /* inside a user's hook */
+	MODE_ENDED = 16,    /* after the last destructor */
+	MODE_MANUAL = 32,   /* its arena is a manual one, which has no owned slabs: no tcache */
+};
+
+struct thread {
+	/* Owner thread only. */
+	struct tcache *tcache; /* NULL in a manual arena */
+	struct arena *arena;
+	unsigned modes;
+	unsigned reentrancy;
+	uint8_t end_rounds;
+	/* Owner writes, anybody may read: TiKV and others keep pointers to them. */
+	_Atomic(uint64_t) allocated, deallocated;
+	/* Guarded by the list's lock. */
+	struct list link; /* of ended ones, for reuse */
+};
+
+extern _Thread_local struct tcache *thread_tcache TLS_MODEL;
+extern _Thread_local struct thread *thread_self TLS_MODEL;
+
+/* Marks a thread that has ended; owns nothing. */
+extern struct thread thread_ended;
+
+/* Once, after the first malloc works: makes the key. */
+void threads_boot(unsigned initial_modes);
+
+/*
+ * The calling thread's record, made now if need be.  NULL: it has none and uses shared slabs, because
+ * memory lacks, its end could not be noticed, or it has ended.
+ */
+struct thread *thread_start(void);
+
+void thread_set_mode(struct thread *thread, enum thread_mode mode);
+void thread_clear_mode(struct thread *thread, enum thread_mode mode);
+
+/* Use another arena from now on; gives the owned slabs back first. False: no memory for a tcache. */
+bool thread_migrate(struct thread *thread, struct arena *arena);
+
+/* Across a fork. */
+void threads_fork_prepare(void);
+void threads_fork_parent(void);
+void threads_fork_child(void);
+
+#endif
