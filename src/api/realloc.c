@@ -14,13 +14,12 @@
 #include "base/bits.h"
 #include "base/checked.h"
 #include "config/options.h"
+#include "ctl/ctl.h"
 #include "os/os.h"
 #include "os/pages.h"
 
 /* From here on a move by page tables beats a copy. */
 #define MOVE_BY_PAGES_MIN ((size_t)256 << 10)
-
-_Atomic(size_t) zero_reallocs;
 
 size_t
 alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra, enum alloc_zero zero)
@@ -103,7 +102,7 @@ alloc_resize(void *p, size_t size)
 static void *
 realloc_zero(void *p)
 {
-	fetch_add_relaxed(&zero_reallocs, 1);
+	fetch_add_relaxed(&ctl_zero_reallocs, 1);
 	switch (opt.zero_realloc) {
 	case ZERO_REALLOC_ALLOC:
 		return alloc_resize(p, 1);

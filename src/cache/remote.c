@@ -82,8 +82,8 @@ post_message(struct tcache *tc, struct tcache_message *m)
 
 	/* Empty first: posting may lead back here. */
 	m->slab = NULL;
+	owner_add(&tc->classes[e->szind].n_flushes, (uint64_t)1);
 	post(e, m->head, m->tail, m->count - m->left);
-	owner_add(&tc->n_flushes, (uint64_t)1);
 }
 
 static unsigned

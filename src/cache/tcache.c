@@ -18,6 +18,13 @@ tcache_init(struct tcache *tc, struct arena *arena)
 	}
 }
 
+static void
+count_taken(struct tcache_class *k, unsigned n)
+{
+	owner_add(&k->n_taken, (uint64_t)n);
+	owner_add(&k->n_fills, (uint64_t)1);
+}
+
 /* The free list of a slab in service, whole, becomes the class's list; its first region. */
 static void *
 take_free(struct tcache *tc, unsigned szind, struct edata *e)
@@ -25,7 +32,7 @@ take_free(struct tcache *tc, unsigned szind, struct edata *e)
 	void *p = e->free;
 
 	assert(tc->list[szind] == NULL && e->slab_state == SLAB_CURRENT);
-	owner_add(&tc->classes[szind].n_taken, (uint64_t)(e->carved - e->need));
+	count_taken(&tc->classes[szind], e->carved - e->need);
 	e->need = e->carved;
 	e->free = NULL;
 	tc->list[szind] = *(void **)p;
@@ -52,7 +59,7 @@ carve(struct tcache *tc, unsigned szind, struct edata *e)
 	*(void **)last = NULL;
 	e->carved = (uint16_t)(e->carved + n);
 	e->need += n;
-	owner_add(&tc->classes[szind].n_taken, (uint64_t)n);
+	count_taken(&tc->classes[szind], n);
 	tc->list[szind] = *(void **)first;
 	return first;
 }
@@ -114,7 +121,6 @@ fill_cold(struct tcache *tc, unsigned szind, unsigned n)
 	n = bin_fill(tc->arena, szind, n, &chain);
 	if (n == 0)
 		return NULL;
-	owner_add(&tc->n_fills, (uint64_t)1);
 	tc->list[szind] = *(void **)chain;
 	return chain;
 }
@@ -144,7 +150,6 @@ tcache_refill(struct tcache *tc, unsigned szind)
 	struct edata *e;
 
 	assert(tc->list[szind] == NULL);
-	owner_add(&tc->n_fills, (uint64_t)1);
 	if (LIKELY(k->current != NULL && k->current->free != NULL))
 		return take_free(tc, szind, k->current);
 	tcache_tick(tc);

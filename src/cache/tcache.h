@@ -56,7 +56,10 @@ struct tcache_class {
 	struct list partial;     /* oldest first */
 	struct list full;
 	struct edata *empty;     /* slabs without live regions, through link.next */
-	_Atomic(uint64_t) n_taken; /* regions that ever went to the list; owner writes, all read */
+	/* Owner writes, all read. */
+	_Atomic(uint64_t) n_taken;   /* regions of own slabs that ever went to the list */
+	_Atomic(uint64_t) n_fills;   /* times that some went there */
+	_Atomic(uint64_t) n_flushes; /* batches of the class posted to other threads */
 	uint64_t taken_at_trim;  /* n_taken when trimming last looked */
 	uint8_t n_cold_fills;
 };
@@ -83,7 +86,6 @@ struct tcache {
 	struct edata *large[TCACHE_LARGE_COUNT]; /* oldest first */
 	struct tcache_class classes[SC_NOWNED];
 	struct tcache_message messages[TCACHE_MESSAGES];
-	_Atomic(uint64_t) n_fills, n_flushes; /* owner writes, all read */
 	_Atomic(size_t) large_bytes_shown;    /* copy of large_bytes for readers */
 	/* ---- guarded by arena->tcache_lock ---- */
 	struct list arena_link; /* in arena->tcaches */

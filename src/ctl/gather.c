@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/gather.h"
+
+#include <string.h>
+
+#include "arena/arena.h"
+#include "base/bits.h"
+#include "cache/tcache.h"
+#include "os/os.h"
+#include "os/pages.h"
+
+/* ---- Locks. ---- */
+
+void
+gather_mutex(const struct mutex *m, struct mutex_figures *f)
+{
+	/* Relaxed: counters of the lock's holders. */
+	f->num_ops = load_relaxed(&m->stats.n_ops);
+	f->num_wait = load_relaxed(&m->stats.n_wait);
+	f->num_spin_acq = load_relaxed(&m->stats.n_spin_acquired);
+	f->num_owner_switch = load_relaxed(&m->stats.n_owner_switch);
+	f->total_wait_time = load_relaxed(&m->stats.total_wait_ns);
+	f->max_wait_time = load_relaxed(&m->stats.max_wait_ns);
+	f->max_num_thds = load_relaxed(&m->stats.max_waiting);
+}
+
+void
+gather_reset_mutex_locked(struct mutex *m)
+{
+	store_relaxed(&m->stats.n_ops, 0);
+	store_relaxed(&m->stats.n_wait, 0);
+	store_relaxed(&m->stats.n_spin_acquired, 0);
+	store_relaxed(&m->stats.n_owner_switch, 0);
+	store_relaxed(&m->stats.total_wait_ns, 0);
+	store_relaxed(&m->stats.max_wait_ns, 0);
+	store_relaxed(&m->stats.max_waiting, 0);
+}
+
+/* ORDER ARENA-MUTEX: the list in stats.def. */
+static struct mutex *
+arena_mutex(struct arena *arena, enum arena_mutex which)
+{
+	switch (which) {
+	case ARENA_MUTEX_large: return &arena->large_lock;
+	case ARENA_MUTEX_extent_avail: return &arena->edata_pool.lock;
+	case ARENA_MUTEX_extents_dirty: return &arena->pac.dirty.lock;
+	case ARENA_MUTEX_extents_muzzy: return &arena->pac.muzzy.lock;
+	case ARENA_MUTEX_extents_retained: return &arena->pac.retained.lock;
+	case ARENA_MUTEX_decay_dirty: return &arena->pac.decay[DECAY_DIRTY].lock;
+	case ARENA_MUTEX_decay_muzzy: return &arena->pac.decay[DECAY_MUZZY].lock;
+	case ARENA_MUTEX_base: return &arena->base->lock;
+	case ARENA_MUTEX_tcache_list: return &arena->tcache_lock;
+	case ARENA_MUTEXES: break;
+	}
+	unreachable_state();
+}
+
+static void
+reset_mutex(struct mutex *m)
+{
+	mutex_lock(m);
+	gather_reset_mutex_locked(m);
+	mutex_unlock(m);
+}
+
+void
+gather_reset_mutexes(struct arena *arena)
+{
+	for (unsigned i = 0; i < ARENA_MUTEXES; i++)
+		reset_mutex(arena_mutex(arena, (enum arena_mutex)i));
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		reset_mutex(&arena->bins[i].lock);
+}
+
+/* ---- Slabs. ---- */
+
+/*
+ * An owned slab is its owner's alone: these reads race with it on purpose.  Record and slab stay,
+ * since the caller holds the lock of the bin that lists them; a torn pair of values gives a figure
+ * between none and all.
+ */
+NO_TSAN unsigned
+gather_live(const struct edata *e)
+{
+	const volatile struct edata *racy = e;
+	const unsigned need = racy->need, nregs = racy->nregs;
+	unsigned live = need;
+
+	if (racy->slab_state == SLAB_FULL) {
+		const unsigned wake = slab_geometry[racy->szind].wake;
+		live = need > wake ? nregs : nregs - (wake - need);
+	}
+	return live < nregs ? live : nregs;
+}
+
+NO_TSAN static bool
+is_partial(const struct edata *e)
+{
+	return ((const volatile struct edata *)e)->slab_state == SLAB_PARTIAL;
+}
+
+/* One class of an arena: its bin, and the slabs of it that threads own. */
+struct class_figures {
+	struct bin_figures bin; /* but nmalloc, which lacks the threads' part, and ndalloc */
+	size_t owned_free;      /* free regions of owned slabs */
+};
+
+static void
+gather_class_locked(const struct bin *bin, struct class_figures *f)
+{
+	const struct bin_stats *s = &bin->stats;
+	size_t n_full = bin->current != NULL, n_owned = 0, n_owned_partial = 0, owned_live = 0;
+
+	LIST_FOR_EACH (l, &bin->full)
+		n_full++;
+	LIST_FOR_EACH (l, &bin->owned) {
+		const struct edata *e = LIST_ENTRY(l, struct edata, bin_link);
+		n_owned++;
+		n_owned_partial += is_partial(e);
+		owned_live += gather_live(e);
+	}
+	f->owned_free = n_owned * slab_geometry[bin->szind].nregs - owned_live;
+	f->bin = (struct bin_figures){
+		.nmalloc = s->n_malloc,
+		.nfills = s->n_fills,
+		.nflushes = s->n_flushes,
+		.nslabs = s->n_slabs,
+		.nreslabs = s->n_reslabs,
+		.curslabs = s->cur_slabs,
+		.curregs = s->cur_regs + owned_live,
+	};
+	/* Shared ones that are neither current nor full, and partly used owned ones. */
+	if (s->cur_slabs > n_full + n_owned)
+		f->bin.nonfull_slabs = s->cur_slabs - n_full - n_owned;
+	f->bin.nonfull_slabs += n_owned_partial;
+	gather_mutex(&bin->lock, &f->bin.mutex);
+}
+
+static void
+gather_class(struct bin *bin, struct class_figures *f)
+{
+	mutex_lock(&bin->lock);
+	gather_class_locked(bin, f);
+	mutex_unlock(&bin->lock);
+}
+
+struct gathered_bin
+gather_bin(struct arena *arena, unsigned szind)
+{
+	struct bin *bin = &arena->bins[szind];
+	struct class_figures f;
+
+	mutex_lock(&bin->lock);
+	gather_class_locked(bin, &f);
+	void *current = bin->current == NULL ? NULL : edata_base(bin->current);
+	mutex_unlock(&bin->lock);
+	return (struct gathered_bin){ f.bin.curslabs, f.bin.curregs, current };
+}
+
+/* ---- Threads. ---- */
+
+struct threads_figures {
+	struct {
+		uint64_t n_taken; /* regions that went to threads' lists */
+		uint64_t n_fills, n_flushes;
+	} classes[SC_NOWNED];
+	size_t large_bytes; /* of large objects that threads keep */
+};
+
+static void
+gather_threads(struct arena *arena, struct threads_figures *f)
+{
+	memset(f, 0, sizeof *f);
+	mutex_lock(&arena->tcache_lock);
+	LIST_FOR_EACH (l, &arena->tcaches) {
+		struct tcache *tc = LIST_ENTRY(l, struct tcache, arena_link);
+		/* Relaxed: counters of the owner. */
+		for (unsigned i = 0; i < SC_NOWNED; i++) {
+			f->classes[i].n_taken += load_relaxed(&tc->classes[i].n_taken);
+			f->classes[i].n_fills += load_relaxed(&tc->classes[i].n_fills);
+			f->classes[i].n_flushes += load_relaxed(&tc->classes[i].n_flushes);
+		}
+		f->large_bytes += load_relaxed(&tc->large_bytes_shown);
+	}
+	mutex_unlock(&arena->tcache_lock);
+}
+
+/* ---- Classes. ---- */
+
+static void
+add_lextent(struct lextent_figures *l, uint64_t nmalloc, uint64_t live)
+{
+	l->nmalloc += nmalloc;
+	l->nrequests += nmalloc;
+	l->ndalloc += nmalloc - live;
+	l->curlextents += live;
+}
+
+/* Slabs of all classes; returns their bytes. */
+static size_t
+gather_slabs(struct arena *arena, struct arena_record *r)
+{
+	struct class_figures f[SC_NOWNED];
+	struct threads_figures threads;
+	size_t slab_bytes = 0;
+
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		gather_class(&arena->bins[i], &f[i]);
+	/* After the bins: what was counted as live there has been counted as taken here. */
+	gather_threads(arena, &threads);
+	r->arena.tcache_bytes = threads.large_bytes;
+	for (unsigned i = 0; i < SC_NOWNED; i++) {
+		struct bin_figures *bin = &f[i].bin;
+		bin->nmalloc += threads.classes[i].n_taken;
+		bin->nfills += threads.classes[i].n_fills;
+		bin->nflushes += threads.classes[i].n_flushes;
+		if (bin->curregs > bin->nmalloc)
+			bin->curregs = bin->nmalloc;
+		bin->ndalloc = bin->nmalloc - bin->curregs;
+		bin->nrequests = bin->nmalloc;
+		slab_bytes += bin->curslabs * slab_geometry[i].slab_size;
+		r->arena.tcache_bytes += f[i].owned_free * size_class_size(i);
+		if (i < SC_NBINS) {
+			r->bins[i] = *bin;
+			continue;
+		}
+		add_lextent(&r->lextents[i - SC_NBINS], bin->nmalloc, bin->curregs);
+		r->large.allocated += bin->curregs * size_class_size(i);
+		r->large.nfills += bin->nfills;
+		r->large.nflushes += bin->nflushes;
+	}
+	return slab_bytes;
+}
+
+static void
+gather_large(struct arena *arena, struct arena_record *r)
+{
+	for (unsigned i = 0; i < SC_NLARGE; i++) {
+		struct large_stats *s = &arena->large_stats[i];
+		/* Relaxed: counters. Frees first, so that they are not more. */
+		const uint64_t freed = load_relaxed(&s->n_dalloc), made = load_relaxed(&s->n_malloc);
+		add_lextent(&r->lextents[i], made, made > freed ? made - freed : 0);
+	}
+}
+
+static void
+gather_ecache(struct ecache *ec, struct arena_record *r)
+{
+	mutex_lock(&ec->lock);
+	for (unsigned i = 0; i < ESET_CLASSES; i++) {
+		const size_t n = ec->eset.n_extents[i], bytes = ec->eset.n_bytes[i];
+		if (n == 0)
+			continue;
+		struct extent_figures *x = &r->extents[page_class_floor(eset_class_size(i))];
+		switch (ec->state) {
+		case EXTENT_DIRTY: x->ndirty += n; x->dirty_bytes += bytes; break;
+		case EXTENT_MUZZY: x->nmuzzy += n; x->muzzy_bytes += bytes; break;
+		default: x->nretained += n; x->retained_bytes += bytes; break;
+		}
+	}
+	mutex_unlock(&ec->lock);
+}
+
+static void
+sum_classes(struct arena_record *r)
+{
+	for (unsigned i = 0; i < SC_NBINS; i++) {
+		const struct bin_figures *bin = &r->bins[i];
+		r->small.allocated += bin->curregs * size_class_size(i);
+		r->small.nmalloc += bin->nmalloc;
+		r->small.ndalloc += bin->ndalloc;
+		r->small.nrequests += bin->nrequests;
+		r->small.nfills += bin->nfills;
+		r->small.nflushes += bin->nflushes;
+	}
+	for (unsigned i = 0; i < SC_NLARGE; i++) {
+		const struct lextent_figures *l = &r->lextents[i];
+		r->large.nmalloc += l->nmalloc;
+		r->large.ndalloc += l->ndalloc;
+		r->large.nrequests += l->nrequests;
+	}
+}
+
+/* ---- Pages and records. ---- */
+
+static void
+gather_pages(struct arena *arena, struct arena_figures *a)
+{
+	struct pac *pac = &arena->pac;
+	struct pac_stats *s = &pac->stats;
+
+	a->dirty_decay_ms = pac_decay_ms(pac, DECAY_DIRTY);
+	a->muzzy_decay_ms = pac_decay_ms(pac, DECAY_MUZZY);
+	a->pdirty = pac_dirty_pages(pac);
+	a->pmuzzy = pac_muzzy_pages(pac);
+	/* Relaxed: counters. */
+	a->pactive = load_relaxed(&s->active_pages);
+	a->mapped = load_relaxed(&s->mapped);
+	a->retained = load_relaxed(&s->retained);
+	a->abandoned_vm = load_relaxed(&s->abandoned_vm);
+	a->dirty_npurge = load_relaxed(&s->purged[DECAY_DIRTY].n_purge);
+	a->dirty_nmadvise = load_relaxed(&s->purged[DECAY_DIRTY].n_advise);
+	a->dirty_purged = load_relaxed(&s->purged[DECAY_DIRTY].n_pages);
+	a->muzzy_npurge = load_relaxed(&s->purged[DECAY_MUZZY].n_purge);
+	a->muzzy_nmadvise = load_relaxed(&s->purged[DECAY_MUZZY].n_advise);
+	a->muzzy_purged = load_relaxed(&s->purged[DECAY_MUZZY].n_pages);
+}
+
+static void
+gather_records(struct arena *arena, struct arena_figures *a)
+{
+	const struct base_stats base = base_stats(arena->base);
+
+	a->base = base.allocated;
+	/* Of the address map, the words of what is mapped. */
+	const size_t words = (a->mapped + a->retained) / GRANULE * sizeof(uintptr_t);
+	a->resident = base.resident + align_up(words, os_page_size)
+	    + (a->pactive + a->pdirty + a->pmuzzy) * os_page_size;
+	a->metadata_edata = load_relaxed(&arena->edata_pool.n_all) * sizeof(struct edata);
+	if (arena->index == 0) {
+		a->metadata_rtree = rtree_mapped_bytes();
+		a->base += a->metadata_rtree;
+	}
+	mutex_lock(&arena->edata_pool.lock);
+	a->extent_avail = arena->edata_pool.n_free;
+	mutex_unlock(&arena->edata_pool.lock);
+}
+
+void
+gather_arena(struct arena *arena, struct arena_record *r)
+{
+	memset(r, 0, sizeof *r);
+	const size_t slab_bytes = gather_slabs(arena, r);
+	gather_large(arena, r);
+	sum_classes(r);
+	gather_pages(arena, &r->arena);
+	gather_ecache(&arena->pac.dirty, r);
+	gather_ecache(&arena->pac.muzzy, r);
+	gather_ecache(&arena->pac.retained, r);
+	gather_records(arena, &r->arena);
+	/* What is active and no slab is a large object: its pages are its size. */
+	const size_t active = r->arena.pactive * os_page_size;
+	if (active > slab_bytes)
+		r->large.allocated += active - slab_bytes;
+	/* Relaxed: set once, and a count. */
+	r->arena.uptime = os_clock_ns() - load_relaxed(&arena->created_ns);
+	r->arena.nthreads = load_relaxed(&arena->n_threads);
+	for (unsigned i = 0; i < ARENA_MUTEXES; i++)
+		gather_mutex(arena_mutex(arena, (enum arena_mutex)i), &r->mutexes[i]);
+}

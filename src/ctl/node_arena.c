@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * node_arena -- arena.<i>.*: what can be done to one arena, or to all.
+ *
+ * The arena is pinned meanwhile (pin.h), and no lock is held: hooks may run.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "arena/arena.h"
+#include "base/bits.h"
+#include "config/options.h"
+#include "ctl/ctl.h"
+#include "ctl/nodes.h"
+#include "ctl/pin.h"
+#include "ctl/snapshot.h"
+#include "os/pages.h"
+
+static int
+initialized(struct ctl_call *call)
+{
+	if (ctl_means_all(call->index[0])) {
+		call->value.flag = true;
+		return 0;
+	}
+	if (call->index[0] == CTL_ARENAS_DESTROYED) {
+		call->value.flag = snapshot_has_destroyed();
+		return 0;
+	}
+	struct arena *arena = arena_pin(call->index[0]);
+	call->value.flag = arena != NULL;
+	if (arena != NULL)
+		arena_unpin(arena);
+	return 0;
+}
+
+/* ---- Giving memory back. ---- */
+
+static void
+decay_one(struct arena *arena)
+{
+	arena_decay(arena, PURGE_BY_CURVE);
+}
+
+static void
+purge_one(struct arena *arena)
+{
+	arena_decay(arena, PURGE_EVERYTHING);
+}
+
+/* An arena that does not exist has nothing to give back. */
+static int
+do_to(unsigned index, void (*work)(struct arena *arena))
+{
+	if (ctl_means_all(index)) {
+		arenas_for_each(work);
+		return 0;
+	}
+	struct arena *arena = arena_pin(index);
+	if (arena != NULL) {
+		work(arena);
+		arena_unpin(arena);
+	}
+	return 0;
+}
+
+static int
+decay(struct ctl_call *call)
+{
+	return do_to(call->index[0], decay_one);
+}
+
+static int
+purge(struct ctl_call *call)
+{
+	return do_to(call->index[0], purge_one);
+}
+
+/* ---- Reset and destroy, of manual arenas. ---- */
+
+static int
+reset(struct ctl_call *call)
+{
+	struct arena *arena = arena_pin(call->index[0]);
+
+	if (arena == NULL)
+		return EFAULT;
+	const bool is_manual = arena->is_manual;
+	if (is_manual)
+		arena_reset(arena);
+	arena_unpin(arena);
+	return is_manual ? 0 : EFAULT;
+}
+
+static bool
+may_destroy(unsigned index)
+{
+	struct arena *arena = arena_pin(index);
+
+	if (arena == NULL)
+		return false;
+	/* Relaxed: whoever binds a thread meanwhile has lost the arena anyway. */
+	const bool may = arena->is_manual && load_relaxed(&arena->n_threads) == 0;
+	arena_unpin(arena);
+	return may;
+}
+
+static int
+destroy(struct ctl_call *call)
+{
+	const unsigned index = call->index[0];
+
+	if (!may_destroy(index) || !arena_doom(index))
+		return EFAULT;
+	struct arena *arena = arena_get(index);
+	arena_reset(arena);
+	snapshot_retire(arena);
+	arena_destroy(arena);
+	arena_doom_done(index);
+	return 0;
+}
+
+/* ---- Settings. A decay row's offset is its kind. ---- */
+
+static int
+decay_ms(struct ctl_call *call)
+{
+	const struct field *field = call->row;
+	const enum decay_kind kind = (enum decay_kind)field->offset;
+	struct arena *arena = arena_pin(call->index[0]);
+	ssize_t new;
+	bool done = true;
+
+	if (arena == NULL)
+		return EFAULT;
+	call->value.ssize = pac_decay_ms(&arena->pac, kind);
+	if (call->new != NULL) {
+		memcpy(&new, call->new, sizeof new);
+		done = pac_set_decay_ms(&arena->pac, kind, new, true);
+	}
+	arena_unpin(arena);
+	return done ? 0 : EFAULT;
+}
+
+/* An automatic arena that does not exist yet is made, to have these hooks. */
+static int
+extent_hooks(struct ctl_call *call)
+{
+	const unsigned index = call->index[0];
+	extent_hooks_t *new;
+
+	if (index < arenas_automatic() && arena_automatic(index) == NULL)
+		return EAGAIN;
+	struct arena *arena = arena_pin(index);
+	if (arena == NULL)
+		return EFAULT;
+	call->value.pointer = ehooks_get(&arena->ehooks);
+	if (call->new != NULL) {
+		memcpy(&new, call->new, sizeof new);
+		ehooks_set(&arena->ehooks, new == NULL ? &ehooks_default : new);
+	}
+	arena_unpin(arena);
+	return 0;
+}
+
+static int
+retain_grow_limit(struct ctl_call *call)
+{
+	size_t new = 0;
+
+	if (!opt.retain)
+		return ENOENT;
+	if (call->new != NULL) {
+		memcpy(&new, call->new, sizeof new);
+		if (new < os_page_size)
+			return EFAULT;
+		new = page_class_size(page_class_floor(min_size(new, SC_LARGE_MAX)));
+	}
+	struct arena *arena = arena_pin(call->index[0]);
+	if (arena == NULL)
+		return EFAULT;
+	/* Relaxed: a limit for later steps. */
+	call->value.size = load_relaxed(&arena->pac.grow_limit);
+	if (call->new != NULL)
+		store_relaxed(&arena->pac.grow_limit, new);
+	arena_unpin(arena);
+	return 0;
+}
+
+/* ---- The name: read into a buffer of ARENA_NAME_SIZE bytes that *oldp points to. ---- */
+
+static void
+copy_name(char *to, const char *from)
+{
+	size_t length = strnlen(from, ARENA_NAME_SIZE - 1);
+
+	memcpy(to, from, length);
+	to[length] = '\0';
+}
+
+/* *pointer: what the caller's bytes say, NULL where there are none. False: not a pointer's. */
+static bool
+take_pointer(const void *bytes, size_t length, void **pointer)
+{
+	*pointer = NULL;
+	if (bytes == NULL)
+		return true;
+	if (length != sizeof *pointer)
+		return false;
+	memcpy(pointer, bytes, sizeof *pointer);
+	return *pointer != NULL;
+}
+
+static int
+name(struct ctl_call *call)
+{
+	void *to, *from;
+
+	if (call->old != NULL && call->old_length == NULL)
+		return EINVAL;
+	if (!take_pointer(call->old, call->old != NULL ? *call->old_length : 0, &to)
+	    || !take_pointer(call->new, call->new_length, &from))
+		return EINVAL;
+	struct arena *arena = arena_pin(call->index[0]);
+	if (arena == NULL)
+		return EINVAL;
+	mutex_lock(&ctl_lock);
+	if (to != NULL)
+		copy_name(to, arena->name);
+	if (from != NULL)
+		copy_name(arena->name, from);
+	mutex_unlock(&ctl_lock);
+	arena_unpin(arena);
+	return 0;
+}
+
+#define COMMAND(name, act, doc) { { name, FIELD_BOOL, 0, doc }, 0, 0, act }
+
+const struct ctl_row arena_rows[] = {
+	{ { "initialized", FIELD_BOOL, 0, "Is there such an arena?" }, CTL_READ, 0, initialized },
+	COMMAND("decay", decay, "Purge what the decay curves say."),
+	COMMAND("purge", purge, "Purge all free pages."),
+	COMMAND("reset", reset, "Free all objects of a manual arena at once."),
+	COMMAND("destroy", destroy, "Reset it, give all its memory back, free its index."),
+	{ { "dirty_decay_ms", FIELD_SSIZE, DECAY_DIRTY,
+	      "Milliseconds in which dirty pages are purged; -1 never, 0 at once." },
+	    CTL_READ | CTL_WRITE, 0, decay_ms },
+	{ { "muzzy_decay_ms", FIELD_SSIZE, DECAY_MUZZY,
+	      "Milliseconds in which muzzy pages are purged; -1 never, 0 at once." },
+	    CTL_READ | CTL_WRITE, 0, decay_ms },
+	{ { "extent_hooks", FIELD_POINTER, 0, "The functions that supply its pages." },
+	    CTL_READ | CTL_WRITE, 0, extent_hooks },
+	{ { "retain_grow_limit", FIELD_SIZE, 0, "Largest mapping it makes at once, in bytes." },
+	    CTL_READ | CTL_WRITE, 0, retain_grow_limit },
+	{ { "name", FIELD_POINTER, 0, "Its name, of up to 31 characters." },
+	    CTL_READ | CTL_WRITE | CTL_OWN_LENGTHS, 0, name },
+};
+const unsigned n_arena_rows = COUNT_OF(arena_rows);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/stats.h"
+
+#include "base/bits.h"
+#include "os/pages.h"
+
+#define STAT_ROW(owner, name, type, merge, doc) \
+	{ { #name, FIELD_##type, offsetof(struct owner, name), doc }, STAT_##merge },
+
+const struct stat_row mutex_stats_rows[] = {
+#define STAT_MUTEX(name, type, merge, doc) STAT_ROW(mutex_figures, name, type, merge, doc)
+#include "ctl/stats.def"
+};
+const struct stat_row arena_stats_rows[] = {
+#define STAT_ARENA(name, type, merge, doc) STAT_ROW(arena_figures, name, type, merge, doc)
+#include "ctl/stats.def"
+};
+const struct stat_row classes_stats_rows[] = {
+#define STAT_CLASSES(name, type, merge, doc) STAT_ROW(classes_figures, name, type, merge, doc)
+#include "ctl/stats.def"
+};
+const struct stat_row bin_stats_rows[] = {
+#define STAT_BIN(name, type, merge, doc) STAT_ROW(bin_figures, name, type, merge, doc)
+#include "ctl/stats.def"
+};
+const struct stat_row lextent_stats_rows[] = {
+#define STAT_LEXTENT(name, type, merge, doc) STAT_ROW(lextent_figures, name, type, merge, doc)
+#include "ctl/stats.def"
+};
+const struct stat_row extent_stats_rows[] = {
+#define STAT_EXTENT(name, type, merge, doc) STAT_ROW(extent_figures, name, type, merge, doc)
+#include "ctl/stats.def"
+};
+const struct stat_row total_stats_rows[] = {
+#define STAT_TOTAL(name, type, merge, doc) STAT_ROW(total_figures, name, type, merge, doc)
+#include "ctl/stats.def"
+};
+
+const unsigned n_mutex_stats = COUNT_OF(mutex_stats_rows);
+const unsigned n_arena_stats = COUNT_OF(arena_stats_rows);
+const unsigned n_classes_stats = COUNT_OF(classes_stats_rows);
+const unsigned n_bin_stats = COUNT_OF(bin_stats_rows);
+const unsigned n_lextent_stats = COUNT_OF(lextent_stats_rows);
+const unsigned n_extent_stats = COUNT_OF(extent_stats_rows);
+const unsigned n_total_stats = COUNT_OF(total_stats_rows);
+
+const char *const arena_mutex_names[ARENA_MUTEXES] = {
+#define ARENA_MUTEX(name) #name,
+#include "ctl/stats.def"
+};
+
+/* ---- Merging. ---- */
+
+static uint64_t
+load(const struct field *field, const void *object)
+{
+	const void *at = field_at_const(field, object);
+
+	switch (field->type) {
+	case FIELD_U64: return *(const uint64_t *)at;
+	case FIELD_U32: return *(const uint32_t *)at;
+	case FIELD_UNSIGNED: return *(const unsigned *)at;
+	case FIELD_SIZE: return *(const size_t *)at;
+	default: unreachable_state();
+	}
+}
+
+static void
+store(const struct field *field, void *object, uint64_t value)
+{
+	void *at = field_at(field, object);
+
+	switch (field->type) {
+	case FIELD_U64: *(uint64_t *)at = value; return;
+	case FIELD_U32: *(uint32_t *)at = (uint32_t)value; return;
+	case FIELD_UNSIGNED: *(unsigned *)at = (unsigned)value; return;
+	case FIELD_SIZE: *(size_t *)at = (size_t)value; return;
+	default: unreachable_state();
+	}
+}
+
+/* Add `one' to `sum', both structs that the rows describe. */
+static void
+merge(const struct stat_row *rows, unsigned n_rows, void *sum, const void *one)
+{
+	for (unsigned i = 0; i < n_rows; i++) {
+		const struct stat_row *row = &rows[i];
+		if (row->merge == STAT_FIRST)
+			continue;
+		const uint64_t a = load(&row->field, sum), b = load(&row->field, one);
+		store(&row->field, sum, row->merge == STAT_SUM ? a + b : a > b ? a : b);
+	}
+}
+
+void
+arena_record_merge(struct arena_record *sum, const struct arena_record *one)
+{
+	merge(arena_stats_rows, n_arena_stats, &sum->arena, &one->arena);
+	merge(classes_stats_rows, n_classes_stats, &sum->small, &one->small);
+	merge(classes_stats_rows, n_classes_stats, &sum->large, &one->large);
+	for (unsigned i = 0; i < ARENA_MUTEXES; i++)
+		merge(mutex_stats_rows, n_mutex_stats, &sum->mutexes[i], &one->mutexes[i]);
+	for (unsigned i = 0; i < SC_NBINS; i++) {
+		struct bin_figures *to = &sum->bins[i];
+		const struct bin_figures *from = &one->bins[i];
+		merge(bin_stats_rows, n_bin_stats, to, from);
+		merge(mutex_stats_rows, n_mutex_stats, &to->mutex, &from->mutex);
+	}
+	for (unsigned i = 0; i < SC_NLARGE; i++)
+		merge(lextent_stats_rows, n_lextent_stats, &sum->lextents[i], &one->lextents[i]);
+	for (unsigned i = 0; i < PAGE_CLASSES_MAX; i++)
+		merge(extent_stats_rows, n_extent_stats, &sum->extents[i], &one->extents[i]);
+}
+
+/* ---- Page classes. ---- */
+
+/* Multiples of the page below the first large class. */
+static unsigned
+n_below_large(void)
+{
+	return (unsigned)((SC_LARGE_MIN - 1) / os_page_size);
+}
+
+unsigned
+page_class_count(void)
+{
+	return n_below_large() + SC_NLARGE;
+}
+
+unsigned
+page_class_floor(size_t size)
+{
+	if (size < SC_LARGE_MIN)
+		return (unsigned)(size / os_page_size) - 1;
+	return n_below_large() + size_class_floor(size) - SC_NBINS;
+}
+
+size_t
+page_class_size(unsigned page_class)
+{
+	if (page_class < n_below_large())
+		return (page_class + 1) * os_page_size;
+	return size_class_size(page_class - n_below_large() + SC_NBINS);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stats -- plain copies of the live counters, and tables that describe them (stats.def).
+ *
+ * Live counters stay in their owners' structs; gather.c copies them into these under the owners'
+ * locks.  What an arena's parts add up to is computed from the parts, so wholes equal the sums of
+ * their parts always:
+ *
+ *	small  = all bins                      large = all lextents (allocated: by pages)
+ *	stats.X = merged arena's X = sum of all arenas' X
+ */
+#ifndef TRACT_CTL_STATS_H
+#define TRACT_CTL_STATS_H
+
+#include "base/field.h"
+#include "config/size_class.h"
+
+enum stat_merge { STAT_SUM, STAT_MAX, STAT_FIRST };
+
+struct stat_row {
+	struct field field; /* first: groups of control nodes are tables of these */
+	enum stat_merge merge;
+};
+
+typedef uint64_t stat_type_U64;
+typedef uint32_t stat_type_U32;
+typedef unsigned stat_type_UNSIGNED;
+typedef size_t stat_type_SIZE;
+typedef ssize_t stat_type_SSIZE;
+
+#define STAT_MEMBER(name, type, merge, doc) stat_type_##type name;
+
+struct mutex_figures {
+#define STAT_MUTEX STAT_MEMBER
+#include "ctl/stats.def"
+};
+
+struct arena_figures {
+#define STAT_ARENA STAT_MEMBER
+#include "ctl/stats.def"
+};
+
+struct classes_figures {
+#define STAT_CLASSES STAT_MEMBER
+#include "ctl/stats.def"
+};
+
+struct bin_figures {
+#define STAT_BIN STAT_MEMBER
+#include "ctl/stats.def"
+	struct mutex_figures mutex;
+};
+
+struct lextent_figures {
+#define STAT_LEXTENT STAT_MEMBER
+#include "ctl/stats.def"
+};
+
+struct extent_figures {
+#define STAT_EXTENT STAT_MEMBER
+#include "ctl/stats.def"
+};
+
+struct total_figures {
+#define STAT_TOTAL STAT_MEMBER
+#include "ctl/stats.def"
+};
+
+#undef STAT_MEMBER
+
+enum arena_mutex {
+#define ARENA_MUTEX(name) ARENA_MUTEX_##name,
+#include "ctl/stats.def"
+	ARENA_MUTEXES
+};
+
+extern const char *const arena_mutex_names[ARENA_MUTEXES];
+
+/* Page classes: the multiples of the page below 16 KiB, then the large size classes. */
+#define PAGE_CLASSES_MAX (3 + SC_NLARGE)
+
+/* All about one arena. */
+struct arena_record {
+	struct arena_figures arena;
+	struct classes_figures small, large;
+	struct mutex_figures mutexes[ARENA_MUTEXES];
+	struct bin_figures bins[SC_NBINS];
+	struct lextent_figures lextents[SC_NLARGE];
+	struct extent_figures extents[PAGE_CLASSES_MAX];
+};
+
+/* A table for each list. Arrays, so that the groups of control nodes can be constants. */
+extern const struct stat_row mutex_stats_rows[], arena_stats_rows[], classes_stats_rows[],
+    bin_stats_rows[], lextent_stats_rows[], extent_stats_rows[], total_stats_rows[];
+extern const unsigned n_mutex_stats, n_arena_stats, n_classes_stats, n_bin_stats, n_lextent_stats,
+    n_extent_stats, n_total_stats;
+
+void arena_record_merge(struct arena_record *sum, const struct arena_record *one);
+
+/* Page classes with the page this process has, and that of a size. */
+unsigned page_class_count(void);
+unsigned page_class_floor(size_t size);
+size_t page_class_size(unsigned page_class);
+
+#endif

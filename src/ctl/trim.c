@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/trim.h"
+
+#include "arena/arena.h"
+#include "cache/pool.h"
+#include "ctl/pin.h"
+#include "ctl/snapshot.h"
+#include "os/os.h"
+#include "thread/thread.h"
+
+static bool
+has_pooled(struct arena *arena)
+{
+	mutex_lock(&arena->tcache_lock);
+	const bool has = !list_is_empty(&arena->pooled);
+	mutex_unlock(&arena->tcache_lock);
+	return has;
+}
+
+static void
+trim_arena(struct arena *arena)
+{
+	/* As if their time were over; one tcache a call. */
+	const uint64_t later = os_clock_coarse_ns() + TCACHE_POOL_NS;
+
+	while (has_pooled(arena))
+		tcache_pool_age(arena, later);
+	arena_decay(arena, PURGE_EVERYTHING);
+}
+
+static uint64_t
+purged_pages(void)
+{
+	uint64_t npages = 0;
+
+	mutex_lock(&ctl_lock);
+	for (unsigned i = 0; i < arenas_total(); i++) {
+		struct arena *arena = arena_is_doomed(i) ? NULL : arena_get(i);
+		if (arena == NULL)
+			continue;
+		/* Relaxed: counters. */
+		for (unsigned k = 0; k < DECAY_KINDS; k++)
+			npages += load_relaxed(&arena->pac.stats.purged[k].n_pages);
+	}
+	mutex_unlock(&ctl_lock);
+	return npages;
+}
+
+bool
+ctl_trim(void)
+{
+	struct thread *thread = thread_self;
+	const uint64_t before = purged_pages();
+
+	if (thread != NULL && thread != &thread_ended && thread->tcache != NULL)
+		tcache_flush(thread->tcache);
+	arenas_for_each(trim_arena);
+	return purged_pages() != before;
+}
