@@ -77,6 +77,10 @@ read_options(void)
 	sources.text[CONF_ENVIRONMENT] = os_getenv(CONFIG_CONF_ENV);
 	sources.text[CONF_HARDER] = API(malloc_conf_2_conf_harder);
 	options_boot(&sources, keep_line);
+	/* Who names a time means it: no bound by amount then. */
+	store_relaxed(&pac_default_bounded, !option_was_set(&opt.dirty_decay_ms));
+	store_relaxed(&pac_default_ms[DECAY_DIRTY], opt.dirty_decay_ms);
+	store_relaxed(&pac_default_ms[DECAY_MUZZY], opt.muzzy_decay_ms);
 }
 
 /* What the allocator needs to work. Calls nothing of libc that may allocate. */

@@ -240,9 +240,19 @@ read_number(const struct option *option, struct text value, struct number *numbe
 	return true;
 }
 
+/* By offset in `opt'. */
+static bool was_set[sizeof(struct options)];
+
+bool
+option_was_set(const void *value)
+{
+	return was_set[(const char *)value - (const char *)&opt];
+}
+
 static void
 store(const struct option *option, uintmax_t value)
 {
+	was_set[option->field.offset] = true;
 	void *at = field_at(&option->field, &opt);
 	switch (option->kind) {
 	case OPTION_KIND_BOOL: *(bool *)at = value != 0; return;
@@ -312,6 +322,7 @@ set_option(const struct option *option, struct text value)
 		return set_enum(option, value);
 	if (text_is(value, "default")) {
 		store(option, (uintmax_t)option->initial);
+		was_set[option->field.offset] = false;
 		return READ_OK;
 	}
 	struct number number;

@@ -104,6 +104,9 @@ struct conf_sources {
  */
 void options_boot(const struct conf_sources *sources, void (*print)(const char *line));
 
+/* Has a source given this member of `opt' a value? */
+bool option_was_set(const void *value);
+
 /* Text of a source as last read, NULL when absent (opt.malloc_conf.*). */
 const char *options_source(enum conf_source source);
 

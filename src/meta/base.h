@@ -12,7 +12,6 @@
 #ifndef TRACT_META_BASE_H
 #define TRACT_META_BASE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,12 +34,11 @@ struct base {
 	void *context;        /* Set once; handed to map and unmap. */
 	/* Guarded by lock. */
 	struct base_block *blocks;
-	char *next, *end; /* the piece that is cut from now */
+	char *next, *end; /* unused rest of the newest block; committed up to next's page */
 	struct base_free_piece *free_pieces[BASE_RECYCLE_MAX / 64];
 	size_t allocated; /* bytes handed out */
 	size_t mapped;    /* bytes of blocks */
 	size_t resident;  /* bytes of pages ever handed out from */
-	bool is_held_for_fork; /* The forking thread only. */
 };
 
 /* The process's own base: lives in static memory, blocks from the system. */
@@ -66,15 +64,7 @@ void base_fork_prepare(struct base *base);
 void base_fork_parent(struct base *base);
 void base_fork_child(struct base *base);
 
-struct base_stats {
-	size_t allocated, mapped, resident;
-};
+struct base_stats { size_t allocated, mapped, resident; };
 struct base_stats base_stats(struct base *base);
-
-/* Around a fork; prepare waits for at most limit_ns. False: the lock was not got; then the child
- * cuts from fresh blocks only. */
-bool base_fork_prepare(struct base *base, uint64_t limit_ns);
-void base_fork_parent(struct base *base);
-void base_fork_child(struct base *base);
 
 #endif

@@ -2,6 +2,7 @@
 #include "meta/rtree.h"
 
 #include "os/pages.h"
+#include "sync/fork.h"
 #include "sync/mutex.h"
 
 #define LEAF_BYTES (sizeof(uintptr_t) << RTREE_LEAF_BITS)
@@ -9,56 +10,38 @@
 struct rtree rtree ALIGNED(128);
 
 static struct mutex rtree_lock = MUTEX_INITIALIZER(RTREE);
-static _Atomic(size_t) n_leaves; /* Written under rtree_lock; relaxed, statistics. */
-static bool lock_is_held_for_fork; /* The forking thread only. */
+static _Atomic(size_t) n_leaves; /* Relaxed; statistics. */
 
-/* A new leaf, biased for a slot; 0: out of memory. */
-static uintptr_t
-leaf_new(size_t slot)
+/* Under rtree_lock, so that two threads do not map the same leaf. */
+static bool
+make_leaf(size_t slot)
 {
 	enum os_commit commit = OS_COMMITTED;
-	void *leaf = os_pages_map(NULL, LEAF_BYTES, os_page_size, &commit);
-	if (leaf == NULL)
-		return 0;
-	/* One word a page is touched: a huge page for the first of them would cost 2 MiB. */
-	if (os_thp_mode == OS_THP_ALWAYS)
-		(void)os_pages_nohuge(leaf, LEAF_BYTES);
-	const uintptr_t biased = (uintptr_t)leaf - slot * LEAF_BYTES;
-	/* 0 says that there is no leaf: this one address cannot be used. */
-	if (biased == 0)
-		(void)os_pages_unmap(leaf, LEAF_BYTES);
-	return biased;
-}
+	bool made = true;
 
-static bool
-cover_slot(size_t slot)
-{
-	if (load_acquire(&rtree.root[slot]) != 0)
-		return true;
 	mutex_lock(&rtree_lock);
-	/* Relaxed: written under this lock. */
-	uintptr_t leaf = load_relaxed(&rtree.root[slot]);
-	if (leaf == 0) {
-		leaf = leaf_new(slot);
-		if (leaf != 0) {
-			/* Release: pairs with rtree_find. */
-			store_release(&rtree.root[slot], leaf);
-			owner_add(&n_leaves, 1);
+	if (load_relaxed(&rtree.root[slot]) == 0) {
+		void *leaf = os_pages_map(NULL, LEAF_BYTES, os_page_size, &commit);
+		made = leaf != NULL;
+		if (made) {
+			fetch_add_relaxed(&n_leaves, 1);
+			/* Release: pairs with the acquire in rtree_find. */
+			store_release(&rtree.root[slot],
+			    (uintptr_t)leaf - (slot << RTREE_LEAF_BITS) * sizeof(uintptr_t));
 		}
 	}
 	mutex_unlock(&rtree_lock);
-	return leaf != 0;
+	return made;
 }
 
 bool
 rtree_cover(uintptr_t first, uintptr_t end)
 {
-	assert(first < end);
 	if ((end - 1) >> RTREE_VADDR_BITS != 0)
 		return false;
-	const size_t last = (end - 1) >> RTREE_LG_LEAF_SPAN;
-	for (size_t slot = first >> RTREE_LG_LEAF_SPAN; slot <= last; slot++)
-		if (!cover_slot(slot))
+	for (size_t slot = first >> RTREE_LG_LEAF_SPAN; slot <= (end - 1) >> RTREE_LG_LEAF_SPAN;
+	     slot++)
+		if (UNLIKELY(load_acquire(&rtree.root[slot]) == 0) && !make_leaf(slot))
 			return false;
 	return true;
 }
@@ -66,28 +49,24 @@ rtree_cover(uintptr_t first, uintptr_t end)
 size_t
 rtree_mapped_bytes(void)
 {
-	return sizeof rtree + load_relaxed(&n_leaves) * LEAF_BYTES;
+	return load_relaxed(&n_leaves) * LEAF_BYTES;
 }
 
-bool
-rtree_fork_prepare(uint64_t limit_ns)
+void
+rtree_fork_prepare(void)
 {
-	lock_is_held_for_fork = mutex_trylock_for(&rtree_lock, limit_ns);
-	return lock_is_held_for_fork;
+	(void)mutex_fork_prepare(&rtree_lock);
 }
 
 void
 rtree_fork_parent(void)
 {
-	if (lock_is_held_for_fork)
-		mutex_unlock(&rtree_lock);
-	lock_is_held_for_fork = false;
+	mutex_fork_parent(&rtree_lock);
 }
 
-/* What the lock guards is never torn: a slot is written in one store. */
+/* A torn leaf does not exist: the root slot is written last. */
 void
 rtree_fork_child(void)
 {
-	lock_is_held_for_fork = false;
-	mutex_reset_in_child(&rtree_lock);
+	(void)mutex_fork_child(&rtree_lock);
 }

@@ -78,8 +78,7 @@ bool rtree_cover(uintptr_t first, uintptr_t end);
 /* Bytes of leaves mapped / touched at most, for statistics. */
 size_t rtree_mapped_bytes(void);
 
-/* Around a fork; prepare waits for at most limit_ns. False: the lock was not got. */
-bool rtree_fork_prepare(uint64_t limit_ns);
+void rtree_fork_prepare(void);
 void rtree_fork_parent(void);
 void rtree_fork_child(void);
 
