@@ -43,15 +43,15 @@ static const struct {
 	unsigned machine;
 	const char *name;
 } machine_names[] = {
-    {EM_386, "i386"},
-    {EM_X86_64, "x86-64"},
-    {EM_ARM, "arm"},
-    {EM_AARCH64, "aarch64"},
-    {EM_RISCV, "riscv"},
-    {EM_PPC64, "ppc64"},
-    {EM_S390, "s390"},
-    {EM_MIPS, "mips"},
-    {EM_LOONGARCH, "loongarch"},
+	{ EM_386, "i386" },
+	{ EM_X86_64, "x86-64" },
+	{ EM_ARM, "arm" },
+	{ EM_AARCH64, "aarch64" },
+	{ EM_RISCV, "riscv" },
+	{ EM_PPC64, "ppc64" },
+	{ EM_S390, "s390" },
+	{ EM_MIPS, "mips" },
+	{ EM_LOONGARCH, "loongarch" },
 };
 
 PRINTF_LIKE(3, 4)
@@ -87,8 +87,8 @@ static void
 read_layout(int fd, struct program_file *file)
 {
 	ElfW(Ehdr) header;
-	if (pread(fd, &header, sizeof header, 0) != sizeof header ||
-	    header.e_phentsize != sizeof(ElfW(Phdr))) {
+	if (pread(fd, &header, sizeof header, 0) != sizeof header
+	    || header.e_phentsize != sizeof(ElfW(Phdr))) {
 		return;
 	}
 	for (unsigned i = 0; i < header.e_phnum; i++) {
@@ -101,10 +101,10 @@ read_layout(int fd, struct program_file *file)
 			continue;
 		}
 		const size_t length = segment.p_filesz < sizeof file->loader
-					  ? segment.p_filesz
-					  : sizeof file->loader - 1;
-		if (pread(fd, file->loader, length, (off_t)segment.p_offset) !=
-		    (ssize_t)length) {
+		    ? segment.p_filesz
+		    : sizeof file->loader - 1;
+		if (pread(fd, file->loader, length, (off_t)segment.p_offset)
+		    != (ssize_t)length) {
 			return;
 		}
 		file->loader[length] = '\0';
@@ -147,8 +147,8 @@ read_program_file(const char *path, struct program_file *file)
 	if (got >= 2 && memcmp(start, "#!", 2) == 0) {
 		file->kind = FILE_SCRIPT;
 		read_interpreter(start, file);
-	} else if ((size_t)got >= sizeof(Elf32_Ehdr) &&
-		   memcmp(start, ELFMAG, SELFMAG) == 0) {
+	} else if ((size_t)got >= sizeof(Elf32_Ehdr)
+	    && memcmp(start, ELFMAG, SELFMAG) == 0) {
 		uint16_t machine;
 		memcpy(&machine, start + offsetof(Elf32_Ehdr, e_machine), sizeof machine);
 		file->kind = FILE_ELF;
@@ -171,16 +171,16 @@ privilege_gained(const char *path)
 {
 	struct stat st;
 	struct statvfs fs;
-	if (stat(path, &st) != 0 ||
-	    (statvfs(path, &fs) == 0 && (fs.f_flag & ST_NOSUID) != 0) ||
-	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
+	if (stat(path, &st) != 0
+	    || (statvfs(path, &fs) == 0 && (fs.f_flag & ST_NOSUID) != 0)
+	    || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
 		return NULL;
 	}
 	if ((st.st_mode & S_ISUID) != 0 && st.st_uid != getuid()) {
 		return "it is set-user-ID";
 	}
-	if ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
-	    st.st_gid != getgid()) {
+	if ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)
+	    && st.st_gid != getgid()) {
 		return "it is set-group-ID";
 	}
 	if (getuid() != 0 && getxattr(path, "security.capability", NULL, 0) > 0) {
@@ -199,8 +199,8 @@ last_component(const char *path)
 static bool
 same_architecture(const struct program_file *a, const struct program_file *b)
 {
-	return a->elf_class == b->elf_class && a->byte_order == b->byte_order &&
-	       a->machine == b->machine;
+	return a->elf_class == b->elf_class && a->byte_order == b->byte_order
+	    && a->machine == b->machine;
 }
 
 /*
@@ -214,8 +214,8 @@ has_our_loader(const struct program_file *program, const char **ours)
 	static struct program_file self;
 	read_program_file("/proc/self/exe", &self);
 	*ours = self.loader;
-	return !self.has_loader ||
-	       strcmp(last_component(program->loader), last_component(self.loader)) == 0;
+	return !self.has_loader
+	    || strcmp(last_component(program->loader), last_component(self.loader)) == 0;
 }
 
 static bool

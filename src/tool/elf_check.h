@@ -19,7 +19,7 @@
  * judged by /bin/sh, which runs such files.  Else false, and `why' holds one sentence
  * that names the file at fault.
  */
-bool elf_check_can_preload(
-    const char *program, const char *library, char *why, size_t why_size);
+bool elf_check_can_preload(const char *program, const char *library, char *why,
+    size_t why_size);
 
 #endif

@@ -51,11 +51,11 @@ tool_find_library(char *path, size_t path_size, char *tried, size_t tried_size)
 #else
 	const char *installed = "";
 #endif
-	const char *candidates[] = {beside, installed};
+	const char *candidates[] = { beside, installed };
 	for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
 		if (candidates[i][0] != '\0' && access(candidates[i], R_OK) == 0) {
-			return (size_t)snprintf(path, path_size, "%s", candidates[i]) <
-			       path_size;
+			return (size_t)snprintf(path, path_size, "%s", candidates[i])
+			    < path_size;
 		}
 	}
 	path[0] = '\0';

@@ -76,12 +76,12 @@ static const struct {
 	const char *word;
 	int (*main)(int argc, char **argv);
 } words[] = {
-    {"run", run_main},
-    {"version", version_main},
-    {"--version", version_main},
-    {"help", help_main},
-    {"--help", help_main},
-    {"-h", help_main},
+	{ "run", run_main },
+	{ "version", version_main },
+	{ "--version", version_main },
+	{ "help", help_main },
+	{ "--help", help_main },
+	{ "-h", help_main },
 };
 
 int

@@ -27,7 +27,7 @@ struct run_request {
 
 /* Signals that end a program by default and that somebody may send to us instead of to
  * it. */
-static const int passed_on[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+static const int passed_on[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
 #define PASSED_ON_COUNT (sizeof passed_on / sizeof passed_on[0])
 
 static volatile sig_atomic_t
@@ -48,7 +48,7 @@ joined(const char *a, char between, const char *b)
 		tool_error("out of memory");
 		exit(TOOL_FAILED);
 	}
-	const char separator[2] = {*a != '\0' && *b != '\0' ? between : '\0', '\0'};
+	const char separator[2] = { *a != '\0' && *b != '\0' ? between : '\0', '\0' };
 	snprintf(text, size, "%s%s%s", a, separator, b);
 	return text;
 }
@@ -70,8 +70,8 @@ add_option(struct run_request *request, const char *pair)
 {
 	const char *colon = strchr(pair, ':');
 	if (colon == NULL || colon == pair) {
-		tool_error(
-		    "'-o %s': an option is KEY:VALUE, for example -o narenas:1", pair);
+		tool_error("'-o %s': an option is KEY:VALUE, for example -o narenas:1",
+		    pair);
 		return false;
 	}
 	char *all = joined(request->options, ',', pair);
@@ -84,10 +84,10 @@ static bool
 parse_arguments(int argc, char **argv, struct run_request *request)
 {
 	static const struct option long_options[] = {
-	    {"option", required_argument, NULL, 'o'},
-	    {"summary", no_argument, NULL, 's'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
+		{ "option", required_argument, NULL, 'o' },
+		{ "summary", no_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, "+:o:", long_options, NULL)) != -1;) {
@@ -129,7 +129,7 @@ check_executable(const char *path)
 	return access(path, X_OK) == 0 ? 0 : errno;
 }
 
-/* As execvp searches: the first executable file in PATH.  0, or the errno value to report. */
+/* As execvp searches: the first executable file in PATH.  0, or the errno to report. */
 static int
 find_command(const char *name, char *path, size_t size)
 {
@@ -144,9 +144,9 @@ find_command(const char *name, char *path, size_t size)
 	int error = ENOENT;
 	for (const char *dir = list;; dir++) {
 		const size_t length = strcspn(dir, ":");
-		const int needed =
-		    length == 0 ? snprintf(path, size, "./%s", name)
-				: snprintf(path, size, "%.*s/%s", (int)length, dir, name);
+		const int needed = length == 0
+		    ? snprintf(path, size, "./%s", name)
+		    : snprintf(path, size, "%.*s/%s", (int)length, dir, name);
 		if (needed > 0 && (size_t)needed < size) {
 			const int found = check_executable(path);
 			if (found == 0) {
@@ -179,9 +179,9 @@ prepare_environment(const struct run_request *request, const char *library)
 	if (!set_variable("LD_PRELOAD", joined(library, ':', getenv("LD_PRELOAD")))) {
 		return false;
 	}
-	return request->options == NULL ||
-	       set_variable(CONFIG_CONF_ENV,
-		   joined(getenv(CONFIG_CONF_ENV), ',', request->options));
+	return request->options == NULL
+	    || set_variable(CONFIG_CONF_ENV,
+		joined(getenv(CONFIG_CONF_ENV), ',', request->options));
 }
 
 /* Execute the command in this process.  Returns only if it cannot be, with the exit
@@ -226,7 +226,7 @@ static void
 become_parent(pid_t pid, const sigset_t *old_mask)
 {
 	command_pid = (sig_atomic_t)pid;
-	struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+	struct sigaction action = { .sa_handler = pass_on, .sa_flags = SA_RESTART };
 	sigemptyset(&action.sa_mask);
 	for (size_t i = 0; i < PASSED_ON_COUNT; i++) {
 		sigaction(passed_on[i], &action, NULL);
@@ -239,8 +239,8 @@ become_parent(pid_t pid, const sigset_t *old_mask)
 static int
 execute_with_summary(const struct run_request *request)
 {
-	struct summary summary = {
-	    .command = request->argv[0], .figures_fd = summary_open()};
+	struct summary summary = { .command = request->argv[0],
+		.figures_fd = summary_open() };
 	sigset_t blocked, old_mask;
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGINT);
@@ -269,8 +269,8 @@ execute_with_summary(const struct run_request *request)
 	clock_gettime(CLOCK_MONOTONIC, &summary.ended);
 	summary_print(&summary);
 	return WIFSIGNALED(summary.wait_status)
-		   ? TOOL_SIGNAL_BASE + WTERMSIG(summary.wait_status)
-		   : WEXITSTATUS(summary.wait_status);
+	    ? TOOL_SIGNAL_BASE + WTERMSIG(summary.wait_status)
+	    : WEXITSTATUS(summary.wait_status);
 }
 
 int

@@ -39,8 +39,8 @@ summary_open(void)
 	}
 	char number[16];
 	snprintf(number, sizeof number, "%d", fd);
-	if (fcntl(fd, F_SETFL, O_APPEND) != 0 ||
-	    setenv(SUMMARY_VARIABLE, number, 1) != 0) {
+	if (fcntl(fd, F_SETFL, O_APPEND) != 0
+	    || setenv(SUMMARY_VARIABLE, number, 1) != 0) {
 		close(fd);
 		return -1;
 	}
@@ -59,7 +59,8 @@ parse_line(const char *line, size_t length, struct figures *figures)
 	return sscanf(text,
 		   "pid=%ld allocated=%llu active=%llu resident=%llu retained=%llu",
 		   &figures->pid, &figures->allocated, &figures->active,
-		   &figures->resident, &figures->retained) == 5;
+		   &figures->resident, &figures->retained)
+	    == 5;
 }
 
 /* The last line that `pid' wrote, if any.  `others' counts the lines of other processes.
@@ -102,8 +103,8 @@ read_figures(int fd, pid_t pid, struct figures *found, unsigned *others)
 static double
 seconds_between(struct timespec from, struct timespec to)
 {
-	return (double)(to.tv_sec - from.tv_sec) +
-	       (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+	return (double)(to.tv_sec - from.tv_sec)
+	    + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
 }
 
 static double
@@ -127,8 +128,8 @@ print_ending(int wait_status)
 		fprintf(stderr, "  %-12skilled by signal %d (%s)%s\n", "ended", number,
 		    strsignal(number), WCOREDUMP(wait_status) ? ", core dumped" : "");
 	} else {
-		fprintf(
-		    stderr, "  %-12sexit status %d\n", "ended", WEXITSTATUS(wait_status));
+		fprintf(stderr, "  %-12sexit status %d\n", "ended",
+		    WEXITSTATUS(wait_status));
 	}
 }
 
@@ -146,9 +147,10 @@ print_figures(const struct summary *summary)
 		print_row("resident", figures.resident);
 		print_row("retained", figures.retained);
 	} else {
-		fprintf(stderr, "held at exit by the allocator: not reported (the "
-				"process was killed, "
-				"left by _exit, or closed the descriptor)\n");
+		fprintf(stderr,
+		    "held at exit by the allocator: not reported (the "
+		    "process was killed, "
+		    "left by _exit, or closed the descriptor)\n");
 	}
 	if (others > 0) {
 		fprintf(stderr, "%u other process%s of the command reported too\n",
@@ -159,8 +161,8 @@ print_figures(const struct summary *summary)
 void
 summary_print(const struct summary *summary)
 {
-	fprintf(
-	    stderr, "--- tract: %s (pid %ld)\n", summary->command, (long)summary->pid);
+	fprintf(stderr, "--- tract: %s (pid %ld)\n", summary->command,
+	    (long)summary->pid);
 	fprintf(stderr, "  %-12s%12.3f s\n", "wall time",
 	    seconds_between(summary->started, summary->ended));
 	const double user = seconds(summary->usage.ru_utime);

@@ -3,6 +3,7 @@
 #
 # The command `tract': each way it can succeed, and each thing it refuses with the reason it gives.
 # TRACT_BUILD is the build folder (bin/tract, lib/libtract.so.1); default: the current folder.
+# TRACT_PREFIX is the public prefix it was configured with, if any.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -61,6 +62,13 @@ expect_output() {
 }
 
 echo 'int main(void) { return 0; }' >"$tmp/empty.c"
+
+if [ -n "${TRACT_PREFIX:-}" ]; then
+	expect refuse_prefixed 125 "with the prefix '$TRACT_PREFIX' and replaces no malloc" \
+	    "$tract" run true
+	echo "tool: $passed passed, $failed failed"
+	exit $failed
+fi
 
 # --- what works
 
