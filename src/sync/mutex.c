@@ -69,11 +69,11 @@ record_acquisition(struct mutex *m)
 static bool
 take_from_fork(struct mutex *m)
 {
+	uint8_t state = FORK_HELD;
+
 	/* Relaxed: what another thread wrote there is of no interest. */
-	if (LIKELY(load_relaxed(&m->fork_state) != FORK_HELD) || !fork_is_mine())
-		return false;
-	store_relaxed(&m->fork_state, FORK_IN_USE);
-	return true;
+	return UNLIKELY(load_relaxed(&m->fork_state) == FORK_HELD) && fork_is_mine()
+	    && cas_strong_acquire(&m->fork_state, &state, FORK_IN_USE);
 }
 
 /* Take m if it is free; PARKED stays as it is. */
@@ -98,6 +98,8 @@ spin(struct mutex *m)
 			return true;
 		if (pauses < MAX_PAUSES)
 			pauses *= 2;
+		else if (UNLIKELY(load_relaxed(&m->fork_state) == FORK_HELD))
+			break; /* not a matter of microseconds */
 		else if (mutex_max_spin < 0)
 			os_yield();
 	}
@@ -117,6 +119,13 @@ park(struct mutex *m)
 		if (!cas_strong_relaxed(&m->word, &word, LOCKED | PARKED)
 		    && word != (LOCKED | PARKED))
 			continue;
+		/* Pairs with the fence in mutex_hold_for_fork: it sees PARKED, or we HELD. */
+		atomic_thread_fence(memory_order_seq_cst);
+		if (UNLIKELY(load_relaxed(&m->fork_state) == FORK_HELD)) {
+			if (mutex_wait_for_fork(m))
+				return true;
+			continue;
+		}
 		has_slept |= parking_wait(&m->word, LOCKED | PARKED);
 	}
 }
@@ -148,8 +157,9 @@ lock_slow(struct mutex *m)
 	bool has_slept = false;
 	if (take_from_fork(m))
 		return;
-	if (UNLIKELY(fork_is_mine()) && fork_rescue != NULL)
-		fork_rescue();
+	if (UNLIKELY(fork_is_mine() || load_relaxed(&m->fork_state) == FORK_INTERRUPTED)
+	    && fork_rescue != NULL)
+		fork_rescue(m);
 	if (!spin(m)) {
 		uint64_t start = os_clock_ns();
 		record_waiter(m);
@@ -201,9 +211,13 @@ mutex_unlock(struct mutex *m)
 {
 	rank_released(m);
 	/* Relaxed: the holder wrote it. */
-	if (UNLIKELY(load_relaxed(&m->fork_state) == FORK_IN_USE)) {
-		store_relaxed(&m->fork_state, FORK_HELD);
-		return;
+	const uint8_t fork_state = load_relaxed(&m->fork_state);
+	if (UNLIKELY(fork_state != FORK_NONE)) {
+		if (fork_state == FORK_IN_USE) {
+			store_release(&m->fork_state, FORK_HELD); /* pairs with a thief */
+			return;
+		}
+		store_relaxed(&m->fork_state, FORK_NONE);
 	}
 	uint8_t word = LOCKED;
 	/* Release pairs with the acquire in mutex_lock and try_acquire. */
@@ -215,6 +229,24 @@ mutex_unlock(struct mutex *m)
 			return;
 		}
 	}
+}
+
+void
+mutex_hold_for_fork(struct mutex *m)
+{
+	store_release(&m->fork_state, FORK_HELD); /* pairs with a thief */
+	/* Who was about to sleep for m would not see that it is the fork's now. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if ((load_relaxed(&m->word) & PARKED) != 0)
+		parking_wake_one(&m->word, LOCKED | PARKED, LOCKED);
+}
+
+bool
+mutex_was_taken_by_caller(const struct mutex *m)
+{
+	/* Relaxed: both are the caller's own if the answer is to be true. */
+	return (load_relaxed(&m->word) & LOCKED) != 0
+	    && load_relaxed(&m->stats.last_owner) == caller_id();
 }
 
 void

@@ -47,7 +47,7 @@ struct mutex_stats {
 struct mutex {
 	_Atomic(uint8_t) word;
 	uint8_t rank; /* Set once. */
-	_Atomic(uint8_t) fork_state; /* enum fork_state. Written by the holder. */
+	_Atomic(uint8_t) fork_state; /* enum fork_state. Written by the holder, and who steals it. */
 	struct mutex_stats stats;
 };
 
@@ -62,6 +62,10 @@ bool mutex_trylock(struct mutex *m);
 /* Try for about `limit_ns'; for the handler before a fork, which must never wait without bound. */
 bool mutex_trylock_for(struct mutex *m, uint64_t limit_ns);
 void mutex_unlock(struct mutex *m);
+/* m, which the caller holds, is held for its fork from now on; see sync/fork.h. */
+void mutex_hold_for_fork(struct mutex *m);
+/* Is m locked, and the caller the last that took it?  A guess in another thread's moment of taking. */
+bool mutex_was_taken_by_caller(const struct mutex *m);
 /* In a fork child: forget holders and sleepers. Keeps the counters. */
 void mutex_reset_in_child(struct mutex *m);
 /* Debug builds: does the calling thread hold it?  Release builds: true. */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork -- all arenas, and the metadata they share, across a fork.  See sync/fork.h and api/fork.h.
+ *
+ * Locks are taken rank by rank, not arena by arena: a thread may hold one arena's lock while it
+ * waits for another's of a later rank.  ORDER LOCK-RANKS.
+ * A manual arena can be destroyed by another thread unless arenas_lock was got; without that lock
+ * those are left alone before the fork, and frozen in the child.
+ */
+#include "arena/arena.h"
+#include "sync/fork.h"
+
+/* One past the last arena that no other thread can destroy. */
+static unsigned
+stable_end(void)
+{
+	return load_relaxed(&arenas_lock.fork_state) != FORK_NONE
+	    ? arenas_total() : arenas_automatic();
+}
+
+#define FOR_EACH_ARENA(arena, end) \
+	for (unsigned i_ = 0, end_ = (end); i_ < end_; i_++) \
+		for (struct arena *arena = arena_get(i_); arena != NULL; arena = NULL)
+
+static void
+prepare_bins(struct arena *arena)
+{
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		(void)mutex_fork_prepare(&arena->bins[i].lock);
+}
+
+void
+arenas_fork_prepare(void)
+{
+	(void)mutex_fork_prepare(&arenas_lock);
+	const unsigned end = stable_end();
+	FOR_EACH_ARENA (arena, end)
+		(void)mutex_fork_prepare(&arena->tcache_lock);
+	FOR_EACH_ARENA (arena, end)
+		pac_fork_prepare(&arena->pac, RANK_DECAY);
+	FOR_EACH_ARENA (arena, end)
+		prepare_bins(arena);
+	FOR_EACH_ARENA (arena, end)
+		(void)mutex_fork_prepare(&arena->large_lock);
+	FOR_EACH_ARENA (arena, end)
+		pac_fork_prepare(&arena->pac, RANK_GROW);
+	FOR_EACH_ARENA (arena, end)
+		pac_fork_prepare(&arena->pac, RANK_ECACHE);
+	FOR_EACH_ARENA (arena, end)
+		edata_pool_fork_prepare(&arena->edata_pool);
+	rtree_fork_prepare();
+	FOR_EACH_ARENA (arena, end)
+		if (arena->base != &base_zero)
+			base_fork_prepare(arena->base);
+	base_fork_prepare(&base_zero);
+}
+
+void
+arenas_fork_parent(void)
+{
+	base_fork_parent(&base_zero);
+	rtree_fork_parent();
+	FOR_EACH_ARENA (arena, stable_end()) {
+		if (arena->base != &base_zero)
+			base_fork_parent(arena->base);
+		edata_pool_fork_parent(&arena->edata_pool);
+		pac_fork_parent(&arena->pac);
+		mutex_fork_parent(&arena->large_lock);
+		for (unsigned i = 0; i < SC_NOWNED; i++)
+			mutex_fork_parent(&arena->bins[i].lock);
+		mutex_fork_parent(&arena->tcache_lock);
+	}
+	mutex_fork_parent(&arenas_lock);
+}
+
+static void
+reset_in_child(struct arena *arena)
+{
+	if (arena->base != &base_zero)
+		base_fork_child(arena->base);
+	edata_pool_fork_child(&arena->edata_pool);
+	pac_fork_child(&arena->pac);
+	if (!mutex_fork_child(&arena->large_lock)) {
+		arena->large_epoch++;
+		list_init(&arena->large);
+	}
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		if (!mutex_fork_child(&arena->bins[i].lock))
+			bin_freeze(&arena->bins[i]);
+}
+
+void
+arenas_fork_child(void)
+{
+	base_fork_child(&base_zero);
+	rtree_fork_child();
+	FOR_EACH_ARENA (arena, arenas_total())
+		reset_in_child(arena);
+	(void)mutex_fork_child(&arenas_lock);
+}
+
+void
+arenas_fork_alone(struct arena *own)
+{
+	FOR_EACH_ARENA (arena, arenas_total())
+		store_relaxed(&arena->n_threads, arena == own); /* one thread in the child */
+	arenas_forget_reservations();
+}
