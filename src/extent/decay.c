@@ -108,6 +108,8 @@ decay_limit(const struct decay *d)
 uint64_t
 decay_ns_until(const struct decay *d, uint64_t now_ns, size_t npages, size_t threshold)
 {
+	/* What came since the last epoch will be the next one's. */
+	const size_t fresh = npages > d->n_last ? npages - d->n_last : 0;
 	size_t low = 1, high = DECAY_EPOCHS;
 
 	if (load_relaxed(&d->ms) <= 0 || npages == 0)
@@ -116,7 +118,9 @@ decay_ns_until(const struct decay *d, uint64_t now_ns, size_t npages, size_t thr
 		/* The first interval after which enough may go. */
 		while (low < high) {
 			const size_t middle = low + (high - low) / 2;
-			if (npages > limit_ahead(d, middle) + threshold)
+			const uint64_t fresh_limit = (uint64_t)fresh
+			    * decay_weight((unsigned)middle - 1) >> WEIGHT_BITS;
+			if (npages > limit_ahead(d, middle) + fresh_limit + threshold)
 				high = middle;
 			else
 				low = middle + 1;

@@ -139,8 +139,11 @@ base_alloc(struct base *base, size_t size, size_t alignment)
 	void *p = NULL;
 
 	assert(size != 0 && is_pow2(alignment));
+	/* A piece that may be recycled owns whole lines: base_free files it by them. */
+	if (size <= BASE_RECYCLE_MAX && alignment >= CACHE_LINE)
+		size = align_up(size, CACHE_LINE);
 	mutex_lock(&base->lock);
-	if (size <= BASE_RECYCLE_MAX && alignment <= CACHE_LINE && (p = recycle_locked(base, size)))
+	if (size <= BASE_RECYCLE_MAX && alignment == CACHE_LINE && (p = recycle_locked(base, size)))
 		base->allocated += size;
 	const bool is_recycled = p != NULL;
 	if (p == NULL)
@@ -155,7 +158,7 @@ base_alloc(struct base *base, size_t size, size_t alignment)
 		p = bump_locked(base, size, alignment);
 	}
 	mutex_unlock(&base->lock);
-	return is_recycled ? memset(p, 0, align_up(size, CACHE_LINE)) : p;
+	return is_recycled ? memset(p, 0, size) : p;
 }
 
 void
@@ -164,6 +167,7 @@ base_free(struct base *base, void *piece, size_t size)
 	struct base_free_piece *free_piece = piece;
 
 	assert(size != 0 && size <= BASE_RECYCLE_MAX && is_aligned((uintptr_t)piece, CACHE_LINE));
+	size = align_up(size, CACHE_LINE);
 	mutex_lock(&base->lock);
 	struct base_free_piece **list = &base->free_pieces[(size - 1) / CACHE_LINE];
 	free_piece->next = *list;
