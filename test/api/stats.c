@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Statistics: on a quiet process parts add up to wholes exactly, and figures are those of what the
+ * program did.
+ */
+#include <pthread.h>
+#include <stdarg.h>
+#include <tract/tract.h>
+
+#include "harness/test.h"
+
+static uint64_t
+node(const char *format, ...)
+{
+	char name[128];
+	union {
+		uint64_t u64;
+		uint32_t u32;
+	} value = { 0 };
+	size_t length = sizeof value;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(name, sizeof name, format, arguments);
+	va_end(arguments);
+	int rc = t_mallctl(name, &value, &length, NULL, 0);
+	if (rc == EINVAL && length == sizeof(uint32_t))
+		return value.u32;
+	if (rc != 0) {
+		printf("# %s\n", name);
+		CHECK_EQ(rc, 0);
+	}
+	return value.u64;
+}
+
+/* Nothing listed, nothing kept: only what the program holds is live. */
+static void
+settle(void)
+{
+	uint64_t any = 0;
+
+	CHECK_EQ(t_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0), 0);
+	CHECK_EQ(t_mallctl("epoch", NULL, NULL, &any, sizeof any), 0);
+}
+
+static unsigned
+narenas(void)
+{
+	return (unsigned)node("arenas.narenas");
+}
+
+static bool
+is_there(unsigned index)
+{
+	char name[64];
+	bool is = false;
+	size_t length = sizeof is;
+
+	snprintf(name, sizeof name, "arena.%u.initialized", index);
+	CHECK_EQ(t_mallctl(name, &is, &length, NULL, 0), 0);
+	return is;
+}
+
+static void
+check_arena(unsigned index)
+{
+	static const char *const counts[] = { "nmalloc", "ndalloc", "nrequests", "nfills",
+		"nflushes" };
+	uint64_t allocated = 0, sums[5] = { 0 }, large[3] = { 0 }, live = 0;
+	uint64_t dirty = 0, muzzy = 0, retained = 0;
+
+	for (unsigned i = 0; i < node("arenas.nbins"); i++) {
+		const uint64_t regs = node("stats.arenas.%u.bins.%u.curregs", index, i);
+		allocated += regs * node("arenas.bin.%u.size", i);
+		for (unsigned k = 0; k < 5; k++)
+			sums[k] += node("stats.arenas.%u.bins.%u.%s", index, i, counts[k]);
+		CHECK(regs <= node("stats.arenas.%u.bins.%u.curslabs", index, i)
+		    * node("arenas.bin.%u.nregs", i));
+		CHECK_EQ(regs, node("stats.arenas.%u.bins.%u.nmalloc", index, i)
+		    - node("stats.arenas.%u.bins.%u.ndalloc", index, i));
+	}
+	CHECK_EQ(allocated, node("stats.arenas.%u.small.allocated", index));
+	for (unsigned k = 0; k < 5; k++)
+		CHECK_EQ(sums[k], node("stats.arenas.%u.small.%s", index, counts[k]));
+	for (unsigned i = 0; i < node("arenas.nlextents"); i++) {
+		for (unsigned k = 0; k < 3; k++)
+			large[k] += node("stats.arenas.%u.lextents.%u.%s", index, i, counts[k]);
+		live += node("stats.arenas.%u.lextents.%u.curlextents", index, i);
+	}
+	for (unsigned k = 0; k < 3; k++)
+		CHECK_EQ(large[k], node("stats.arenas.%u.large.%s", index, counts[k]));
+	CHECK_EQ(live, large[0] - large[1]);
+	for (unsigned i = 0; i < 140; i++) {
+		dirty += node("stats.arenas.%u.extents.%u.dirty_bytes", index, i);
+		muzzy += node("stats.arenas.%u.extents.%u.muzzy_bytes", index, i);
+		retained += node("stats.arenas.%u.extents.%u.retained_bytes", index, i);
+	}
+	const uint64_t page = node("arenas.page");
+	CHECK_EQ(dirty, node("stats.arenas.%u.pdirty", index) * page);
+	CHECK_EQ(muzzy, node("stats.arenas.%u.pmuzzy", index) * page);
+	CHECK_EQ(retained, node("stats.arenas.%u.retained", index));
+	CHECK_EQ(node("stats.arenas.%u.mapped", index),
+	    node("stats.arenas.%u.pactive", index) * page + dirty + muzzy);
+}
+
+static void
+check_whole(void)
+{
+	static const char *const leaves[] = { "pactive", "pdirty", "mapped", "retained", "base",
+		"resident", "metadata_edata", "metadata_rtree", "tcache_bytes", "nthreads",
+		"small.allocated", "small.nmalloc", "large.allocated", "large.ndalloc",
+		"bins.3.curregs", "lextents.7.nmalloc", "dirty_purged" };
+
+	for (unsigned k = 0; k < sizeof leaves / sizeof leaves[0]; k++) {
+		uint64_t sum = 0;
+		for (unsigned i = 0; i < narenas(); i++)
+			if (is_there(i))
+				sum += node("stats.arenas.%u.%s", i, leaves[k]);
+		CHECK_EQ(sum, node("stats.arenas.4096.%s", leaves[k]));
+	}
+	CHECK_EQ(node("stats.allocated"), node("stats.arenas.4096.small.allocated")
+	    + node("stats.arenas.4096.large.allocated"));
+	CHECK_EQ(node("stats.active"), node("stats.arenas.4096.pactive") * node("arenas.page"));
+	CHECK_EQ(node("stats.active"), node("approximate_stats.active"));
+	CHECK_EQ(node("stats.metadata"), node("stats.arenas.4096.base"));
+	CHECK_EQ(node("stats.mapped"), node("stats.arenas.4096.mapped"));
+	CHECK(node("stats.allocated") <= node("stats.active"));
+	CHECK(node("stats.active") <= node("stats.mapped"));
+	CHECK(node("stats.metadata_edata") + node("stats.metadata_rtree")
+	    <= node("stats.metadata"));
+}
+
+static void
+check_all(void)
+{
+	settle();
+	for (unsigned i = 0; i < narenas(); i++)
+		if (is_there(i))
+			check_arena(i);
+	check_whole();
+}
+
+#define N 3000
+static void *objects[N];
+
+static void *
+random_work(void *seed)
+{
+	uint64_t state = *(uint64_t *)seed;
+
+	for (unsigned i = 0; i < 20 * N; i++) {
+		const size_t at = test_random_below(&state, N);
+		t_free(objects[at]);
+		const unsigned lg = (unsigned)test_random_below(&state, 18);
+		objects[at] = t_malloc(test_random_below(&state, (size_t)2 << lg));
+	}
+	return NULL;
+}
+
+TEST(parts_add_up_after_random_work)
+{
+	uint64_t seed = test_seed();
+
+	check_all();
+	random_work(&seed);
+	check_all();
+	/* A second thread frees what the first made; then both are still. */
+	pthread_t thread;
+	seed++;
+	REQUIRE(pthread_create(&thread, NULL, random_work, &seed) == 0);
+	pthread_join(thread, NULL);
+	check_all();
+	for (unsigned i = 0; i < N; i++) {
+		t_free(objects[i]);
+		objects[i] = NULL;
+	}
+	check_all();
+}
+
+TEST(live_objects_are_counted_one_by_one)
+{
+	static const size_t sizes[] = { 8, 64, 1000, 14336, 16384, 32768, 40960, 1 << 20 };
+
+	for (unsigned s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+		settle();
+		const uint64_t before = node("stats.allocated");
+		const size_t usable = t_nallocx(sizes[s], 0);
+		for (unsigned i = 0; i < 100; i++)
+			objects[i] = t_malloc(sizes[s]);
+		settle();
+		CHECK_EQ(node("stats.allocated"), before + 100 * usable);
+		for (unsigned i = 0; i < 100; i++)
+			t_free(objects[i]);
+		settle();
+		CHECK_EQ(node("stats.allocated"), before);
+	}
+}
+
+TEST(bins_count_what_was_taken_and_returned)
+{
+	const unsigned bin = 9; /* 160 bytes with quantum 16, another class with 8 */
+	const size_t size = node("arenas.bin.%u.size", bin);
+
+	settle();
+	const uint64_t regs = node("stats.arenas.4096.bins.%u.curregs", bin);
+	const uint64_t nmalloc = node("stats.arenas.4096.bins.%u.nmalloc", bin);
+	for (unsigned i = 0; i < 1000; i++)
+		objects[i] = t_malloc(size);
+	settle();
+	CHECK_EQ(node("stats.arenas.4096.bins.%u.curregs", bin), regs + 1000);
+	CHECK(node("stats.arenas.4096.bins.%u.nmalloc", bin) >= nmalloc + 1000);
+	CHECK(node("stats.arenas.4096.bins.%u.nslabs", bin) != 0);
+	CHECK(node("stats.arenas.4096.bins.%u.nfills", bin) != 0);
+	for (unsigned i = 0; i < 1000; i++)
+		t_free(objects[i]);
+	settle();
+	CHECK_EQ(node("stats.arenas.4096.bins.%u.curregs", bin), regs);
+}
+
+TEST(zero_reallocs_are_counted)
+{
+	settle();
+	const uint64_t before = node("stats.zero_reallocs");
+	(void)!t_realloc(t_malloc(10), 0);
+	(void)!t_realloc(NULL, 0);
+	settle();
+	CHECK_EQ(node("stats.zero_reallocs"), before + 1);
+}
+
+TEST(lock_counters_can_be_zeroed)
+{
+	settle();
+	CHECK(node("stats.mutexes.ctl.num_ops") != 0);
+	CHECK(node("stats.arenas.0.mutexes.extents_dirty.num_ops") > 10);
+	CHECK_EQ(t_mallctl("stats.mutexes.reset", NULL, NULL, NULL, 0), 0);
+	settle();
+	CHECK(node("stats.arenas.0.mutexes.extents_dirty.num_ops") < 10);
+	CHECK_EQ(node("stats.arenas.0.mutexes.large.num_ops"), 0);
+}
+
+/* ---- Asking while others work: no crash, no hang, figures within reason. ---- */
+
+static _Atomic(bool) stop;
+
+static void *
+busy(void *arg)
+{
+	uint64_t state = (uintptr_t)arg;
+	void *mine[64] = { NULL };
+
+	while (!atomic_load(&stop)) {
+		const unsigned at = (unsigned)test_random_below(&state, 64);
+		t_free(mine[at]);
+		mine[at] = t_malloc(test_random_below(&state, 20000));
+	}
+	for (unsigned i = 0; i < 64; i++)
+		t_free(mine[i]);
+	return NULL;
+}
+
+TEST(questions_while_threads_work_are_answered)
+{
+	pthread_t threads[3];
+
+	for (uintptr_t i = 0; i < 3; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, busy, (void *)(i + 1)) == 0);
+	for (unsigned i = 0; i < 200; i++) {
+		settle();
+		CHECK(node("stats.allocated") < (size_t)1 << 30);
+		CHECK(node("stats.arenas.4096.small.nmalloc")
+		    >= node("stats.arenas.4096.small.ndalloc"));
+	}
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	check_all();
+}
