@@ -151,6 +151,7 @@ next_current_locked(struct bin *bin, struct edata **fresh)
 		bin->stats.n_reslabs++;
 	} else if (*fresh != NULL) {
 		bin->current = *fresh;
+		bin->current->epoch = bin->epoch;
 		*fresh = NULL;
 	} else {
 		return false;

@@ -68,6 +68,9 @@ neighbour_or_file(struct ecache *ec, struct edata *e, bool try_next, bool try_pr
 	struct edata *other = NULL;
 
 	mutex_lock(&ec->lock);
+	/* Only now: waiting for the lock in another library's fork handler may have frozen the set. */
+	if (ec->is_frozen)
+		try_next = try_previous = false;
 	if (try_next) {
 		*side = EMAP_NEXT;
 		other = emap_neighbour(e, EMAP_NEXT, ec->state);
@@ -87,7 +90,7 @@ neighbour_or_file(struct ecache *ec, struct edata *e, bool try_next, bool try_pr
 void
 ecache_put(struct ecache *ec, struct edata *e)
 {
-	bool try_next = !ec->is_frozen, try_previous = !ec->is_frozen;
+	bool try_next = true, try_previous = true;
 	struct edata *other;
 	enum emap_side side;
 

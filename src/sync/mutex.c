@@ -255,6 +255,7 @@ mutex_reset_in_child(struct mutex *m)
 	/* Relaxed: the child has one thread. */
 	store_relaxed(&m->word, 0);
 	store_relaxed(&m->stats.waiting, 0);
+	rank_forget(m);
 }
 
 bool
@@ -273,5 +274,4 @@ void
 sync_reset_in_child(void)
 {
 	parking_reset_in_child();
-	rank_reset_in_child();
 }

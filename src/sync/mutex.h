@@ -72,7 +72,7 @@ void mutex_reset_in_child(struct mutex *m);
 bool mutex_is_held(const struct mutex *m);
 /* Debug builds: the calling thread holds no lock at all.  Release builds: true. */
 bool mutex_none_held(void);
-/* In a fork child: empty the parking lot and this thread's record of held ranks. */
+/* In a fork child: empty the parking lot. */
 void sync_reset_in_child(void);
 
 #endif

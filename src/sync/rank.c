@@ -75,12 +75,14 @@ rank_none_held(void)
 }
 
 void
-rank_reset_in_child(void)
+rank_forget(const struct mutex *m)
 {
-	if (CONFIG_DEBUG) {
-		held.count = 0;
-		held.was_reset = true;
-	}
+	if (!CONFIG_DEBUG)
+		return;
+	unsigned i = find_held(m);
+	held.was_reset = true;
+	if (i < held.count)
+		held.locks[i] = held.locks[--held.count];
 }
 
 void

@@ -20,7 +20,8 @@ void rank_acquired(const struct mutex *m);
 void rank_released(const struct mutex *m);
 bool rank_is_held(const struct mutex *m);
 bool rank_none_held(void);
-void rank_reset_in_child(void);
+/* m, which the caller may hold, has been reset in a fork child. */
+void rank_forget(const struct mutex *m);
 
 /*
  * Fork handlers take every lock there is, many of equal rank, and release them in another
