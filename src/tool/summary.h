@@ -3,17 +3,17 @@
  * summary -- what `tract run --summary' says after the command has ended.
  *
  * The allocator's own figures come from the library: it finds TRACT_SUMMARY_FD=<n> in its
- * environment, and as its process exits it writes to that descriptor, in one write(2),
- *one line
+ * environment, and as its process exits it writes to that descriptor, in one write(2), one
+ * line (bytes; ORDER TRACT-SUMMARY: api/exit.c writes what is read here):
  *
  *	pid=N allocated=N active=N resident=N retained=N
  *
- * (bytes).  The descriptor is a memory file opened for appending, so writers never wait
- *for a reader and their lines stay whole, however many processes inherit it.  A process
- *may have closed the number and opened a file of its own under it; the library can tell,
- *because the link /proc/self/fd/<n> of ours reads "/memfd:tract-summary (deleted)".  A
- *process that was killed, that left by _exit or that closed the descriptor writes
- *nothing, and that is said too.
+ * The descriptor is a memory file opened for appending, so writers never wait for a reader
+ * and their lines stay whole, however many processes inherit it.  A process may have closed
+ * the number and opened a file of its own under it; the library can tell, because the link
+ * /proc/self/fd/<n> of ours reads "/memfd:tract-summary (deleted)".  A process that was
+ * killed, that left by _exit (dash does) or that closed the descriptor writes nothing, and
+ * that is said too.
  */
 #ifndef TRACT_TOOL_SUMMARY_H
 #define TRACT_TOOL_SUMMARY_H
