@@ -39,12 +39,13 @@ API(mallctlnametomib)(const char *name, size_t *mibp, size_t *miblenp)
 }
 
 EXPORT int
-API(mallctlbymib)(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp, void *newp,
-    size_t newlen)
+API(mallctlbymib)(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp,
+    void *newp, size_t newlen)
 {
 	if (!enter())
 		return EAGAIN;
-	return ctl_by_mib(mib, miblen, &(struct ctl_exchange){ oldp, oldlenp, newp, newlen });
+	return ctl_by_mib(mib, miblen,
+	    &(struct ctl_exchange){ oldp, oldlenp, newp, newlen });
 }
 
 static void
@@ -63,7 +64,8 @@ control_print(const char *options)
 }
 
 EXPORT void
-API(malloc_stats_print)(void (*write)(void *, const char *), void *opaque, const char *options)
+API(malloc_stats_print)(void (*write)(void *, const char *), void *opaque,
+    const char *options)
 {
 	if (enter())
 		report_print(write != NULL ? write : write_message, opaque, options);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * control -- the control interface (mallctl) and the statistics report, as the rest of the API uses
- * them.
+ * control -- the control interface (mallctl) and the statistics report, as the rest of
+ * the API uses them.
  */
 #ifndef TRACT_API_CONTROL_H
 #define TRACT_API_CONTROL_H

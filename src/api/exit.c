@@ -31,7 +31,8 @@ read_number(const char *text)
 	return value;
 }
 
-/* Does the descriptor still lead to the file we were given, or to one of the program's? */
+/* Does the descriptor still lead to the file we were given, or to one of the
+ * program's? */
 static bool
 is_summary_file(int fd)
 {
@@ -53,8 +54,8 @@ write_summary(int fd)
 
 	report_held(&held);
 	fmt_init(&f, line, sizeof line);
-	fmt_print(&f, "pid=%d allocated=%zu active=%zu resident=%zu retained=%zu\n", (int)getpid(),
-	    held.allocated, held.active, held.resident, held.retained);
+	fmt_print(&f, "pid=%d allocated=%zu active=%zu resident=%zu retained=%zu\n",
+	    (int)getpid(), held.allocated, held.active, held.resident, held.retained);
 	if (write(fd, line, f.length) < 0)
 		return; /* Nobody is left to tell. */
 }

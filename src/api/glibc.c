@@ -2,8 +2,8 @@
 /*
  * glibc -- what glibc's <malloc.h> has on top of malloc, with tract's figures.
  *
- * A program that calls one of these must not find the C library's, which would report on a heap that
- * nobody uses (and, linked statically, would bring a second malloc).
+ * A program that calls one of these must not find the C library's, which would report on
+ * a heap that nobody uses (and, linked statically, would bring a second malloc).
  */
 #include <errno.h>
 #include <malloc.h>
@@ -25,14 +25,20 @@ API(malloc_trim)(size_t pad)
 }
 
 /*
- * Nothing here has glibc's knobs, so known ones are accepted.  M_MMAP_THRESHOLD has a limit that
- * programs test.
+ * Nothing here has glibc's knobs, so known ones are accepted.  M_MMAP_THRESHOLD has a
+ * limit that programs test.
  */
 EXPORT int
 API(mallopt)(int param, int value)
 {
-	/* From <malloc.h> of glibc: M_MXFAST 1 .. M_PERTURB -6, M_ARENA_TEST -7, M_ARENA_MAX -8. */
-	enum { MXFAST = 1, KEEP = 4, ARENA_MAX = -8, MXFAST_MAX = 80 * sizeof(size_t) / 4 };
+	/* From <malloc.h> of glibc: M_MXFAST 1 .. M_PERTURB -6, M_ARENA_TEST -7,
+	 * M_ARENA_MAX -8. */
+	enum {
+		MXFAST = 1,
+		KEEP = 4,
+		ARENA_MAX = -8,
+		MXFAST_MAX = 80 * sizeof(size_t) / 4
+	};
 
 	if (param == MXFAST)
 		return value >= 0 && value <= MXFAST_MAX;
@@ -146,8 +152,8 @@ say_figures(const char *title, const struct figures *f)
 	struct fmt line;
 
 	fmt_init(&line, text, sizeof text);
-	fmt_print(&line, "%s\nsystem bytes     = %10zu\nin use bytes     = %10zu\n", title,
-	    f->arena.mapped, f->small.allocated + f->large.allocated);
+	fmt_print(&line, "%s\nsystem bytes     = %10zu\nin use bytes     = %10zu\n",
+	    title, f->arena.mapped, f->small.allocated + f->large.allocated);
 	boot_message(text);
 }
 

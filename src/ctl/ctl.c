@@ -68,8 +68,8 @@ value_size(enum field_type type)
 
 /* Copy the row's bytes from where the group has them. */
 static int
-fetch(const struct ctl_group *group, const struct field *field, const unsigned index[CTL_INDICES],
-    union ctl_value *value)
+fetch(const struct ctl_group *group, const struct field *field,
+    const unsigned index[CTL_INDICES], union ctl_value *value)
 {
 	const bool is_guarded = group->guard == CTL_SNAPSHOT;
 	int rc = 0;
@@ -157,7 +157,8 @@ execute(const struct ctl_node *node, const struct ctl_exchange *x)
 	const struct ctl_row *row = node->row; /* only if the group acts */
 	const unsigned access = access_of(node->group, row);
 	const size_t size = value_size(field->type);
-	const size_t new_size = node->group->acts && row->new_size != 0 ? row->new_size : size;
+	const size_t new_size =
+	    node->group->acts && row->new_size != 0 ? row->new_size : size;
 	struct ctl_call call = {
 		.row = row,
 		.new = x->new,
@@ -176,7 +177,8 @@ execute(const struct ctl_node *node, const struct ctl_exchange *x)
 		return rc;
 	if ((access & CTL_MUST_READ) != 0 && (rc = check_must_read(size, x)) != 0)
 		return rc;
-	/* The old value is read in any case, but the write only happens in a correct call. */
+	/* The old value is read in any case, but the write only happens in a correct
+	 * call. */
 	if ((access & CTL_WRITE) != 0 && x->old != NULL && x->old_length != NULL
 	    && !reads_exactly(size, x))
 		call.new = NULL;
@@ -241,7 +243,8 @@ ctl_fork_child(void)
 bool
 ctl_row_is_value(const struct ctl_group *group, unsigned i)
 {
-	const unsigned effects = CTL_ARGUMENT | CTL_NEEDS_NEW | CTL_MUST_READ | CTL_OWN_LENGTHS;
+	const unsigned effects =
+	    CTL_ARGUMENT | CTL_NEEDS_NEW | CTL_MUST_READ | CTL_OWN_LENGTHS;
 	const unsigned access = access_of(group, tree_row(group, i));
 
 	return (access & CTL_READ) != 0 && (access & effects) == 0;

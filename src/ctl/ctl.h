@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ctl -- reading, writing and running control nodes: the rules of mallctl, checked in one place.
+ * ctl -- reading, writing and running control nodes: the rules of mallctl, checked in one
+ * place.
  *
  *	EPERM   writing what cannot be written, reading what cannot be read
- *	EINVAL  a wrong length, or a value that the node does not take.  A read of the wrong length
- *	        copies as many bytes as fit and stores their number, and writes nothing
- *	ENOENT  no such node: a wrong name, an inner node, an index without meaning, a missing feature
+ *	EINVAL  a wrong length, or a value that the node does not take.  A read of the
+ *	        wrong length copies the bytes that fit, stores their number, writes nothing
+ *	ENOENT  no such node: a wrong name, an inner node, an index without meaning, a
+ *	        missing feature
  *	EAGAIN  memory or another resource is missing
  *	EFAULT  the node refuses
  *
- * A node's handler runs after permissions and lengths are known to be right, with no lock held; it
- * sets `value' to what is read (the old value, where something is written).
+ * A node's handler runs after permissions and lengths are known to be right, with no lock
+ * held; it sets `value' to what is read (the old value, where something is written).
  *
  * The allocator must be up (api/boot.h); any thread, but not inside an allocation.
  */
@@ -36,7 +38,7 @@ union ctl_value {
 };
 
 struct ctl_call {
-	const void *row;       /* the node's row, which begins with a struct field */
+	const void *row; /* the node's row, which begins with a struct field */
 	unsigned index[CTL_INDICES];
 	const void *new;       /* what is written; NULL: nothing */
 	size_t new_length;     /* checked, but for CTL_OWN_LENGTHS */
@@ -66,8 +68,8 @@ const struct ctl_group *ctl_group(const char *path);
 /* Is the row a plain value, which can be read without effect? */
 bool ctl_row_is_value(const struct ctl_group *group, unsigned row);
 /* Read such a row. 0 or an error; *type: how value is to be read. */
-int ctl_row_read(const struct ctl_group *group, unsigned row, const unsigned index[CTL_INDICES],
-    union ctl_value *value, enum field_type *type);
+int ctl_row_read(const struct ctl_group *group, unsigned row,
+    const unsigned index[CTL_INDICES], union ctl_value *value, enum field_type *type);
 
 /* The ctl lock is the first of all, in the order of lock_ranks.def. */
 void ctl_fork_prepare(void);

@@ -77,7 +77,8 @@ put_string(struct emitter *e, const char *text)
 		const unsigned char c = (unsigned char)*text;
 		if (c == '"' || c == '\\')
 			fmt_char(room(e), '\\');
-		/* Other bytes than ASCII would have to be UTF-8, which nobody promises. */
+		/* Other bytes than ASCII would have to be UTF-8, which nobody
+		 * promises. */
 		if (c < 0x20 || c >= 0x7f)
 			fmt_print(room(e), "\\u%04x", c);
 		else
@@ -178,7 +179,7 @@ put_value(struct emitter *e, enum field_type type, const void *at)
 	case FIELD_SIZE: fmt_u64(f, *(const size_t *)at); return;
 	case FIELD_SSIZE: fmt_i64(f, *(const ssize_t *)at); return;
 	case FIELD_STRING: put_string(e, *(const char *const *)at); return;
-	case FIELD_POINTER: fmt_u64(f, (uintptr_t)*(const void *const *)at); return;
+	case FIELD_POINTER: fmt_u64(f, (uintptr_t) * (const void *const *)at); return;
 	case FIELD_ENUM:
 	case FIELD_TYPES: break;
 	}

@@ -2,11 +2,13 @@
 /*
  * emit -- names and values as indented text, or as JSON, in pieces through a writer.
  *
- * The same calls make both: objects and arrays nest; in JSON every value has a key but in arrays, in
- * text every object has a title line and values stand below it.  Tables of text have columns.
+ * The same calls make both: objects and arrays nest; in JSON every value has a key but in
+ * arrays, in text every object has a title line and values stand below it.  Tables of
+ * text have columns.
  *
- * Pieces are collected in a buffer on the caller's stack and handed to the writer whole.  Nothing is
- * allocated and no lock is taken or expected, so the writer may do what it likes.
+ * Pieces are collected in a buffer on the caller's stack and handed to the writer whole.
+ * Nothing is allocated and no lock is taken or expected, so the writer may do what it
+ * likes.
  */
 #ifndef TRACT_CTL_EMIT_H
 #define TRACT_CTL_EMIT_H
@@ -37,17 +39,21 @@ void emit_init(struct emitter *e, enum emit_form form, emit_write *write, void *
 /* Everything that was opened is closed. */
 void emit_flush(struct emitter *e);
 
-/* key NULL: in an array. title NULL: the text has no line for it and is not indented more. */
+/* key NULL: in an array. title NULL: the text has no line for it and is not indented
+ * more. */
 void emit_object(struct emitter *e, const char *key, const char *title);
 void emit_object_end(struct emitter *e, const char *title);
 /* JSON alone. */
 void emit_array(struct emitter *e, const char *key);
 void emit_array_end(struct emitter *e);
 
-/* A value in an object; `value' points to bytes of that type. An ENUM is not handled here. */
-void emit_value(struct emitter *e, const char *key, enum field_type type, const void *value);
+/* A value in an object; `value' points to bytes of that type. An ENUM is not handled
+ * here. */
+void emit_value(struct emitter *e, const char *key, enum field_type type,
+    const void *value);
 
-/* A table of rows that begin with a field, `stride' bytes each, and the struct they describe. */
+/* A table of rows that begin with a field, `stride' bytes each, and the struct they
+ * describe. */
 struct emit_rows {
 	const void *rows;
 	unsigned n_rows;

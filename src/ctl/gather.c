@@ -75,9 +75,9 @@ gather_reset_mutexes(struct arena *arena)
 /* ---- Slabs. ---- */
 
 /*
- * An owned slab is its owner's alone: these reads race with it on purpose.  Record and slab stay,
- * since the caller holds the lock of the bin that lists them; a torn pair of values gives a figure
- * between none and all.
+ * An owned slab is its owner's alone: these reads race with it on purpose.  Record and
+ * slab stay, since the caller holds the lock of the bin that lists them; a torn pair of
+ * values gives a figure between none and all.
  */
 NO_TSAN unsigned
 gather_live(const struct edata *e)
@@ -101,15 +101,17 @@ is_partial(const struct edata *e)
 
 /* One class of an arena: its bin, and the slabs of it that threads own. */
 struct class_figures {
-	struct bin_figures bin; /* but nmalloc, which lacks the threads' part, and ndalloc */
-	size_t owned_free;      /* free regions of owned slabs */
+	struct bin_figures
+	    bin;           /* but nmalloc, which lacks the threads' part, and ndalloc */
+	size_t owned_free; /* free regions of owned slabs */
 };
 
 static void
 gather_class_locked(const struct bin *bin, struct class_figures *f)
 {
 	const struct bin_stats *s = &bin->stats;
-	size_t n_full = bin->current != NULL, n_owned = 0, n_owned_partial = 0, owned_live = 0;
+	size_t n_full = bin->current != NULL, n_owned = 0, n_owned_partial = 0,
+	       owned_live = 0;
 
 	LIST_FOR_EACH (l, &bin->full)
 		n_full++;
@@ -178,7 +180,8 @@ gather_threads(struct arena *arena, struct threads_figures *f)
 		for (unsigned i = 0; i < SC_NOWNED; i++) {
 			f->classes[i].n_taken += load_relaxed(&tc->classes[i].n_taken);
 			f->classes[i].n_fills += load_relaxed(&tc->classes[i].n_fills);
-			f->classes[i].n_flushes += load_relaxed(&tc->classes[i].n_flushes);
+			f->classes[i].n_flushes +=
+			    load_relaxed(&tc->classes[i].n_flushes);
 		}
 		f->large_bytes += load_relaxed(&tc->large_bytes_shown);
 	}
@@ -206,7 +209,8 @@ gather_slabs(struct arena *arena, struct arena_record *r)
 
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		gather_class(&arena->bins[i], &f[i]);
-	/* After the bins: what was counted as live there has been counted as taken here. */
+	/* After the bins: what was counted as live there has been counted as taken
+	 * here. */
 	gather_threads(arena, &threads);
 	r->arena.tcache_bytes = threads.large_bytes;
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
@@ -238,7 +242,8 @@ gather_large(struct arena *arena, struct arena_record *r)
 	for (unsigned i = 0; i < SC_NLARGE; i++) {
 		struct large_stats *s = &arena->large_stats[i];
 		/* Relaxed: counters. Frees first, so that they are not more. */
-		const uint64_t freed = load_relaxed(&s->n_dalloc), made = load_relaxed(&s->n_malloc);
+		const uint64_t freed = load_relaxed(&s->n_dalloc),
+			       made = load_relaxed(&s->n_malloc);
 		add_lextent(&r->lextents[i], made, made > freed ? made - freed : 0);
 	}
 }
@@ -251,11 +256,21 @@ gather_ecache(struct ecache *ec, struct arena_record *r)
 		const size_t n = ec->eset.n_extents[i], bytes = ec->eset.n_bytes[i];
 		if (n == 0)
 			continue;
-		struct extent_figures *x = &r->extents[page_class_floor(eset_class_size(i))];
+		struct extent_figures *x =
+		    &r->extents[page_class_floor(eset_class_size(i))];
 		switch (ec->state) {
-		case EXTENT_DIRTY: x->ndirty += n; x->dirty_bytes += bytes; break;
-		case EXTENT_MUZZY: x->nmuzzy += n; x->muzzy_bytes += bytes; break;
-		default: x->nretained += n; x->retained_bytes += bytes; break;
+		case EXTENT_DIRTY:
+			x->ndirty += n;
+			x->dirty_bytes += bytes;
+			break;
+		case EXTENT_MUZZY:
+			x->nmuzzy += n;
+			x->muzzy_bytes += bytes;
+			break;
+		default:
+			x->nretained += n;
+			x->retained_bytes += bytes;
+			break;
 		}
 	}
 	mutex_unlock(&ec->lock);

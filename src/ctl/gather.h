@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gather -- copies an arena's live counters into a plain record, each under its owner's lock.
+ * gather -- copies an arena's live counters into a plain record, each under its owner's
+ * lock.
  *
- * On a quiet process the figures add up exactly; while threads run, each was true at some moment.
+ * On a quiet process the figures add up exactly; while threads run, each was true at some
+ * moment.
  *
- * What they mean with owned slabs.  A region is live from the moment it goes to a thread's list (or
- * to the program from a shared slab) until it is back on its slab's free list; listed regions, and
- * large objects that a thread keeps, count as live.  Taking regions is counted per class, giving
- * back is not: ndalloc = nmalloc - live.  Classes above SC_SMALL_MAX that are cut from slabs are
- * reported as large objects.
+ * What they mean with owned slabs.  A region is live from the moment it goes to a
+ * thread's list (or to the program from a shared slab) until it is back on its slab's
+ * free list; listed regions, and large objects that a thread keeps, count as live.
+ * Taking regions is counted per class, giving back is not: ndalloc = nmalloc - live.
+ * Classes above SC_SMALL_MAX that are cut from slabs are reported as large objects.
  */
 #ifndef TRACT_CTL_GATHER_H
 #define TRACT_CTL_GATHER_H
@@ -30,7 +32,8 @@ void gather_reset_mutexes(struct arena *arena);
 /* Live regions of an active slab, owned or shared; while its owner runs, roughly. */
 unsigned gather_live(const struct edata *e);
 
-/* For one class of an arena, now: all its slabs' regions, and the live ones among them. */
+/* For one class of an arena, now: all its slabs' regions, and the live ones among
+ * them. */
 struct gathered_bin {
 	size_t n_slabs, n_live;
 	void *current; /* start of the bin's current shared slab; NULL: none */

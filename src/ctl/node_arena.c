@@ -187,7 +187,7 @@ retain_grow_limit(struct ctl_call *call)
 	return 0;
 }
 
-/* ---- The name: read into a buffer of ARENA_NAME_SIZE bytes that *oldp points to. ---- */
+/* ---- The name: read into a buffer of ARENA_NAME_SIZE bytes at **oldp. ---- */
 
 static void
 copy_name(char *to, const char *from)
@@ -198,7 +198,8 @@ copy_name(char *to, const char *from)
 	to[length] = '\0';
 }
 
-/* *pointer: what the caller's bytes say, NULL where there are none. False: not a pointer's. */
+/* *pointer: what the caller's bytes say, NULL where there are none. False: not a
+ * pointer's. */
 static bool
 take_pointer(const void *bytes, size_t length, void **pointer)
 {
@@ -234,14 +235,19 @@ name(struct ctl_call *call)
 	return 0;
 }
 
-#define COMMAND(name, act, doc) { { name, FIELD_BOOL, 0, doc }, 0, 0, act }
+#define COMMAND(name, act, doc) \
+	{ \
+		{ name, FIELD_BOOL, 0, doc }, 0, 0, act \
+	}
 
 const struct ctl_row arena_rows[] = {
-	{ { "initialized", FIELD_BOOL, 0, "Is there such an arena?" }, CTL_READ, 0, initialized },
+	{ { "initialized", FIELD_BOOL, 0, "Is there such an arena?" }, CTL_READ, 0,
+	    initialized },
 	COMMAND("decay", decay, "Purge what the decay curves say."),
 	COMMAND("purge", purge, "Purge all free pages."),
 	COMMAND("reset", reset, "Free all objects of a manual arena at once."),
-	COMMAND("destroy", destroy, "Reset it, give all its memory back, free its index."),
+	COMMAND("destroy", destroy,
+	    "Reset it, give all its memory back, free its index."),
 	{ { "dirty_decay_ms", FIELD_SSIZE, DECAY_DIRTY,
 	      "Milliseconds in which dirty pages are purged; -1 never, 0 at once." },
 	    CTL_READ | CTL_WRITE, 0, decay_ms },
@@ -250,7 +256,8 @@ const struct ctl_row arena_rows[] = {
 	    CTL_READ | CTL_WRITE, 0, decay_ms },
 	{ { "extent_hooks", FIELD_POINTER, 0, "The functions that supply its pages." },
 	    CTL_READ | CTL_WRITE, 0, extent_hooks },
-	{ { "retain_grow_limit", FIELD_SIZE, 0, "Largest mapping it makes at once, in bytes." },
+	{ { "retain_grow_limit", FIELD_SIZE, 0,
+	      "Largest mapping it makes at once, in bytes." },
 	    CTL_READ | CTL_WRITE, 0, retain_grow_limit },
 	{ { "name", FIELD_POINTER, 0, "Its name, of up to 31 characters." },
 	    CTL_READ | CTL_WRITE | CTL_OWN_LENGTHS, 0, name },

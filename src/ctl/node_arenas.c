@@ -139,18 +139,24 @@ lookup(struct ctl_call *call)
 	return 0;
 }
 
-#define VALUE(name, type, act, doc) { { name, FIELD_##type, 0, doc }, CTL_READ, 0, act }
+#define VALUE(name, type, act, doc) \
+	{ \
+		{ name, FIELD_##type, 0, doc }, CTL_READ, 0, act \
+	}
 
 const struct ctl_row arenas_rows[] = {
 	VALUE("narenas", UNSIGNED, narenas, "One past the highest index of an arena."),
-	{ { "dirty_decay_ms", FIELD_SSIZE, DECAY_DIRTY, "arena.<i>.dirty_decay_ms of later ones." },
+	{ { "dirty_decay_ms", FIELD_SSIZE, DECAY_DIRTY,
+	      "arena.<i>.dirty_decay_ms of later ones." },
 	    CTL_READ | CTL_WRITE, 0, decay_ms },
-	{ { "muzzy_decay_ms", FIELD_SSIZE, DECAY_MUZZY, "arena.<i>.muzzy_decay_ms of later ones." },
+	{ { "muzzy_decay_ms", FIELD_SSIZE, DECAY_MUZZY,
+	      "arena.<i>.muzzy_decay_ms of later ones." },
 	    CTL_READ | CTL_WRITE, 0, decay_ms },
 	VALUE("quantum", SIZE, quantum, "Bytes between the smallest size classes."),
 	VALUE("page", SIZE, page, "Bytes of a page."),
 	VALUE("hugepage", SIZE, hugepage, "Bytes of a huge page."),
-	VALUE("tcache_max", SIZE, tcache_max, "Largest object in a thread's own slabs, in bytes."),
+	VALUE("tcache_max", SIZE, tcache_max,
+	    "Largest object in a thread's own slabs, in bytes."),
 	VALUE("nbins", UNSIGNED, nbins, "Small size classes."),
 	VALUE("nhbins", UNSIGNED, nhbins, "Size classes in a thread's own slabs."),
 	VALUE("nlextents", UNSIGNED, nlextents, "Large size classes."),

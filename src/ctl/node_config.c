@@ -7,7 +7,8 @@
 #include "ctl/nodes.h"
 
 struct config_values {
-	bool cache_oblivious, debug, fill, lazy_lock, opt_safety_checks, prof, prof_libgcc;
+	bool cache_oblivious, debug, fill, lazy_lock, opt_safety_checks, prof,
+	    prof_libgcc;
 	bool prof_libunwind, prof_frameptr, stats, utrace, xmalloc;
 	const char *malloc_conf;
 };
@@ -19,7 +20,10 @@ const struct config_values config_values = {
 	.malloc_conf = CONFIG_MALLOC_CONF,
 };
 
-#define ROW(name, type, doc) { #name, FIELD_##type, offsetof(struct config_values, name), doc }
+#define ROW(name, type, doc) \
+	{ \
+#name, FIELD_##type, offsetof(struct config_values, name), doc \
+	}
 
 const struct field config_rows[] = {
 	ROW(cache_oblivious, BOOL, "Large objects begin at varying cache lines."),
@@ -27,7 +31,8 @@ const struct field config_rows[] = {
 	ROW(fill, BOOL, "The options junk and zero work."),
 	ROW(lazy_lock, BOOL, "Locks work only from the second thread on."),
 	ROW(malloc_conf, STRING, "Options given to configure."),
-	ROW(opt_safety_checks, BOOL, "More checks for misuse than those that cost nothing."),
+	ROW(opt_safety_checks, BOOL,
+	    "More checks for misuse than those that cost nothing."),
 	ROW(prof, BOOL, "Profiling is there."),
 	ROW(prof_libgcc, BOOL, "Profiling unwinds by libgcc."),
 	ROW(prof_libunwind, BOOL, "Profiling unwinds by libunwind."),
@@ -67,7 +72,10 @@ bin_values_at(unsigned bin)
 	return &bin_values[bin];
 }
 
-#define ROW(name, type, doc) { #name, FIELD_##type, offsetof(struct bin_values, name), doc }
+#define ROW(name, type, doc) \
+	{ \
+#name, FIELD_##type, offsetof(struct bin_values, name), doc \
+	}
 
 const struct field bin_value_rows[] = {
 	ROW(size, SIZE, "Bytes of a region."),

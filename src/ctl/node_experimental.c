@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * node_experimental -- experimental.*.  Layouts of what is handed in and out are ABI: callers
- * declare them themselves.
+ * node_experimental -- experimental.*.  Layouts of what is handed in and out are ABI:
+ * callers declare them themselves.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,7 +26,8 @@ safety_check_abort(struct ctl_call *call)
 }
 
 const struct ctl_row hooks_rows[] = {
-	{ { "safety_check_abort", FIELD_POINTER, 0, "Called instead of abort on misuse." },
+	{ { "safety_check_abort", FIELD_POINTER, 0,
+	      "Called instead of abort on misuse." },
 	    CTL_WRITE, 0, safety_check_abort },
 };
 const unsigned n_hooks_rows = COUNT_OF(hooks_rows);
@@ -82,8 +83,9 @@ query(struct ctl_call *call)
 	const void *p;
 	struct use_verbose use;
 
-	if (call->old == NULL || call->old_length == NULL || *call->old_length != sizeof use
-	    || call->new == NULL || call->new_length != sizeof p)
+	if (call->old == NULL || call->old_length == NULL
+	    || *call->old_length != sizeof use || call->new == NULL
+	    || call->new_length != sizeof p)
 		return EINVAL;
 	memcpy(&p, call->new, sizeof p);
 	const struct edata *e = emap_lookup(p);
@@ -162,15 +164,18 @@ batch_alloc(struct ctl_call *call)
 	size_t n = 0;
 
 	memcpy(&batch, call->new, sizeof batch);
-	while (n < batch.count && (batch.objects[n] = allocx(batch.size, batch.flags)) != NULL)
+	while (n < batch.count
+	    && (batch.objects[n] = allocx(batch.size, batch.flags)) != NULL)
 		n++;
 	call->value.size = n;
 	return 0;
 }
 
 const struct ctl_row experimental_rows[] = {
-	{ { "arenas_create_ext", FIELD_UNSIGNED, 0, "Makes an arena; takes an arena_config_t." },
-	    CTL_READ | CTL_MUST_READ | CTL_ARGUMENT, sizeof(arena_config_t), arenas_create_ext },
+	{ { "arenas_create_ext", FIELD_UNSIGNED, 0,
+	      "Makes an arena; takes an arena_config_t." },
+	    CTL_READ | CTL_MUST_READ | CTL_ARGUMENT, sizeof(arena_config_t),
+	    arenas_create_ext },
 	{ { "batch_alloc", FIELD_SIZE, 0, "Makes many objects; how many there are." },
 	    CTL_READ | CTL_MUST_READ | CTL_NEEDS_NEW, sizeof(struct batch), batch_alloc },
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * node_root -- version, epoch, opt.malloc_conf.*, stats.mutexes.reset, approximate_stats.*.
+ * node_root -- version, epoch, opt.malloc_conf.*, stats.mutexes.reset,
+ * approximate_stats.*.
  */
 #include <errno.h>
 
@@ -39,7 +40,8 @@ epoch(struct ctl_call *call)
 const struct ctl_row root_rows[] = {
 	{ { "version", FIELD_STRING, 0, "Version of the interface, and of tract." },
 	    CTL_READ, 0, version },
-	{ { "epoch", FIELD_U64, 0, "Number of the snapshot; writing anything makes a new one." },
+	{ { "epoch", FIELD_U64, 0,
+	      "Number of the snapshot; writing anything makes a new one." },
 	    CTL_READ | CTL_WRITE, 0, epoch },
 };
 const unsigned n_root_rows = COUNT_OF(root_rows);
@@ -55,13 +57,17 @@ conf_source(struct ctl_call *call)
 	return call->value.string == NULL ? ENOENT : 0;
 }
 
-#define ROW(name, source, doc) { { #name, FIELD_STRING, source, doc }, CTL_READ, 0, conf_source }
+#define ROW(name, source, doc) \
+	{ \
+		{ #name, FIELD_STRING, source, doc }, CTL_READ, 0, conf_source \
+	}
 
 const struct ctl_row malloc_conf_rows[] = {
 	ROW(symlink, CONF_SYMLINK, "Target of the symbolic link."),
 	ROW(env_var, CONF_ENVIRONMENT, "The environment variable."),
 	ROW(global_var, CONF_GLOBAL, "The variable malloc_conf."),
-	ROW(global_var_2_conf_harder, CONF_HARDER, "The variable malloc_conf_2_conf_harder."),
+	ROW(global_var_2_conf_harder, CONF_HARDER,
+	    "The variable malloc_conf_2_conf_harder."),
 };
 const unsigned n_malloc_conf_rows = COUNT_OF(malloc_conf_rows);
 
@@ -78,7 +84,8 @@ reset_mutexes(struct ctl_call *call)
 }
 
 const struct ctl_row mutexes_rows[] = {
-	{ { "reset", FIELD_BOOL, 0, "Zero the counters of every lock." }, 0, 0, reset_mutexes },
+	{ { "reset", FIELD_BOOL, 0, "Zero the counters of every lock." }, 0, 0,
+	    reset_mutexes },
 };
 const unsigned n_mutexes_rows = COUNT_OF(mutexes_rows);
 
@@ -102,7 +109,7 @@ approximate_active(struct ctl_call *call)
 }
 
 const struct ctl_row approximate_rows[] = {
-	{ { "active", FIELD_SIZE, 0, "Active bytes now, without a new epoch." },
-	    CTL_READ, 0, approximate_active },
+	{ { "active", FIELD_SIZE, 0, "Active bytes now, without a new epoch." }, CTL_READ,
+	    0, approximate_active },
 };
 const unsigned n_approximate_rows = COUNT_OF(approximate_rows);

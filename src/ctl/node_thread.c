@@ -2,8 +2,8 @@
 /*
  * node_thread -- thread.*, thread.tcache.*, and explicit caches, tcache.*.
  *
- * Byte counters cost every call of a thread, so a thread counts only from its first question on,
- * from zero; then exactly.
+ * Byte counters cost every call of a thread, so a thread counts only from its first
+ * question on, from zero; then exactly.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,7 +20,8 @@
 
 /* ---- thread ---- */
 
-/* An arena's threads use it alone, more or less, when there are so many arenas a processor. */
+/* An arena's threads use it alone, more or less, when there are so many arenas a
+ * processor. */
 #define ARENAS_PER_CPU_MANY 2
 
 static int
@@ -39,7 +40,8 @@ thread_arena(struct ctl_call *call)
 		return 0;
 	if (index >= arenas_total())
 		return EFAULT;
-	struct arena *arena = index < arenas_automatic() ? arena_automatic(index) : arena_get(index);
+	struct arena *arena =
+	    index < arenas_automatic() ? arena_automatic(index) : arena_get(index);
 	return arena != NULL && thread_migrate(thread, arena) ? 0 : EAGAIN;
 }
 
@@ -115,19 +117,22 @@ thread_idle(struct ctl_call *call)
 	return 0;
 }
 
-#define COMMAND(name, act, doc) { { name, FIELD_BOOL, 0, doc }, 0, 0, act }
+#define COMMAND(name, act, doc) \
+	{ \
+		{ name, FIELD_BOOL, 0, doc }, 0, 0, act \
+	}
 
 const struct ctl_row thread_rows[] = {
 	{ { "arena", FIELD_UNSIGNED, 0, "Arena of the calling thread." },
 	    CTL_READ | CTL_WRITE, 0, thread_arena },
 	{ { "allocated", FIELD_U64, 0, "Bytes it allocated since it first asked." },
 	    CTL_READ, 0, thread_allocated },
-	{ { "allocatedp", FIELD_POINTER, 0, "Where that counter is." },
-	    CTL_READ, 0, thread_allocatedp },
+	{ { "allocatedp", FIELD_POINTER, 0, "Where that counter is." }, CTL_READ, 0,
+	    thread_allocatedp },
 	{ { "deallocated", FIELD_U64, 0, "Bytes it freed since it first asked." },
 	    CTL_READ, 0, thread_deallocated },
-	{ { "deallocatedp", FIELD_POINTER, 0, "Where that counter is." },
-	    CTL_READ, 0, thread_deallocatedp },
+	{ { "deallocatedp", FIELD_POINTER, 0, "Where that counter is." }, CTL_READ, 0,
+	    thread_deallocatedp },
 	COMMAND("idle", thread_idle, "The thread will not allocate for a while."),
 };
 const unsigned n_thread_rows = COUNT_OF(thread_rows);
@@ -178,7 +183,8 @@ tcache_flush_own(struct ctl_call *call)
 const struct ctl_row thread_tcache_rows[] = {
 	{ { "enabled", FIELD_BOOL, 0, "Does the thread have slabs of its own?" },
 	    CTL_READ | CTL_WRITE, 0, tcache_enabled },
-	{ { "max", FIELD_SIZE, 0, "Largest object in them, in bytes." }, CTL_READ, 0, tcache_max },
+	{ { "max", FIELD_SIZE, 0, "Largest object in them, in bytes." }, CTL_READ, 0,
+	    tcache_max },
 	COMMAND("flush", tcache_flush_own, "Give back all that is free in them."),
 };
 const unsigned n_thread_tcache_rows = COUNT_OF(thread_tcache_rows);
@@ -212,7 +218,8 @@ tcache_destroy(struct ctl_call *call)
 const struct ctl_row tcache_rows[] = {
 	{ { "create", FIELD_UNSIGNED, 0, "Makes a cache for MALLOCX_TCACHE." },
 	    CTL_READ | CTL_MUST_READ, 0, tcache_create },
-	{ { "flush", FIELD_UNSIGNED, 0, "Empties one." }, CTL_NEEDS_NEW, 0, tcache_flush_id },
+	{ { "flush", FIELD_UNSIGNED, 0, "Empties one." }, CTL_NEEDS_NEW, 0,
+	    tcache_flush_id },
 	{ { "destroy", FIELD_UNSIGNED, 0, "Empties one and frees its number." },
 	    CTL_NEEDS_NEW, 0, tcache_destroy },
 };

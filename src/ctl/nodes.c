@@ -17,7 +17,8 @@ ctl_means_all(size_t index)
 static bool
 is_arena(size_t index)
 {
-	return index < arenas_total() || ctl_means_all(index) || index == CTL_ARENAS_DESTROYED;
+	return index < arenas_total() || ctl_means_all(index)
+	    || index == CTL_ARENAS_DESTROYED;
 }
 
 static const struct arena_record *
@@ -55,8 +56,9 @@ is_pages(size_t index)
 }
 
 const struct ctl_index_kind ctl_index_kinds[] = {
-	{ "<arena>", is_arena }, /* an arena's index, used or not; all arenas; destroyed ones */
-	{ "<seen>", is_seen },   /* one that the snapshot has a record of */
+	{ "<arena>",
+	    is_arena }, /* an arena's index, used or not; all arenas; destroyed ones */
+	{ "<seen>", is_seen }, /* one that the snapshot has a record of */
 	{ "<bin>", is_bin },
 	{ "<large>", is_large },
 	{ "<pages>", is_pages },
@@ -141,22 +143,31 @@ locate_extent(const unsigned index[CTL_INDICES])
 /* ---- The table. ---- */
 
 #define ACTS(path_, rows_) \
-	{ .path = (path_), .rows = (rows_), .n_rows = &n_##rows_, \
-	    .stride = sizeof(struct ctl_row), .acts = true }
+	{ \
+		.path = (path_), .rows = (rows_), .n_rows = &n_##rows_, \
+		.stride = sizeof(struct ctl_row), .acts = true \
+	}
 #define VALUES(path_, rows_, locate_) \
-	{ .path = (path_), .rows = (rows_), .n_rows = &n_##rows_, \
-	    .stride = sizeof(struct field), .locate = (locate_) }
+	{ \
+		.path = (path_), .rows = (rows_), .n_rows = &n_##rows_, \
+		.stride = sizeof(struct field), .locate = (locate_) \
+	}
 #define STATS(path_, list, locate_, offset_) \
-	{ .path = (path_), .rows = list##_stats_rows, .n_rows = &n_##list##_stats, \
-	    .stride = sizeof(struct stat_row), .guard = CTL_SNAPSHOT, .locate = (locate_), \
-	    .offset = (offset_) }
+	{ \
+		.path = (path_), .rows = list##_stats_rows, .n_rows = &n_##list##_stats, \
+		.stride = sizeof(struct stat_row), .guard = CTL_SNAPSHOT, \
+		.locate = (locate_), .offset = (offset_) \
+	}
 #define IN_RECORD(member) offsetof(struct arena_record, member)
 
 const struct ctl_group ctl_groups[] = {
 	ACTS("", root_rows),
 	VALUES("config", config_rows, locate_config),
-	{ .path = "opt", .rows = option_table, .n_rows = &option_count,
-	    .stride = sizeof(struct option), .locate = locate_options,
+	{ .path = "opt",
+	    .rows = option_table,
+	    .n_rows = &option_count,
+	    .stride = sizeof(struct option),
+	    .locate = locate_options,
 	    .name_of = option_value_name },
 	ACTS("opt.malloc_conf", malloc_conf_rows),
 	ACTS("thread", thread_rows),

@@ -2,8 +2,8 @@
 /*
  * nodes -- the table of all control nodes, and the rows of its groups.
  *
- * Rows that act live in a file a topic, node_*.c; rows that are plain values are the tables of their
- * owners: options, statistics.  A new leaf is one row.
+ * Rows that act live in a file a topic, node_*.c; rows that are plain values are the
+ * tables of their owners: options, statistics.  A new leaf is one row.
  */
 #ifndef TRACT_CTL_NODES_H
 #define TRACT_CTL_NODES_H
@@ -18,11 +18,13 @@ extern const unsigned ctl_n_index_kinds;
 /* Computes what is constant only from boot on. */
 void nodes_boot(void);
 
-/* Does an index of arena.<i> and stats.arenas.<i> mean all arenas? One past the last does, too. */
+/* Does an index of arena.<i> and stats.arenas.<i> mean all arenas? One past the last
+ * does, too. */
 bool ctl_means_all(size_t index);
 
 /* node_root.c: version, epoch, opt.malloc_conf, stats.mutexes, approximate_stats */
-extern const struct ctl_row root_rows[], malloc_conf_rows[], mutexes_rows[], approximate_rows[];
+extern const struct ctl_row root_rows[], malloc_conf_rows[], mutexes_rows[],
+    approximate_rows[];
 extern const unsigned n_root_rows, n_malloc_conf_rows, n_mutexes_rows, n_approximate_rows;
 
 /* node_config.c: what was configured and what follows from it */

@@ -24,7 +24,8 @@ arena_pin(size_t index)
 	if (index > ARENAS_MAX)
 		return NULL;
 	mutex_lock(&ctl_lock);
-	struct arena *arena = bitmap_get(doomed, index) ? NULL : arena_get((unsigned)index);
+	struct arena *arena =
+	    bitmap_get(doomed, index) ? NULL : arena_get((unsigned)index);
 	if (arena != NULL)
 		pins[index]++;
 	mutex_unlock(&ctl_lock);

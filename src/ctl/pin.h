@@ -2,12 +2,13 @@
 /*
  * pin -- arenas that control nodes work on stay until they are done.
  *
- * Manual arenas come and go.  Nodes act on arenas with no lock held, since hooks may be called; so
- * they pin the arena first.  Destroying one begins with its doom: from then on nobody can pin it or
- * sees it in a snapshot, and those who have it pinned are waited for.
+ * Manual arenas come and go.  Nodes act on arenas with no lock held, since hooks may be
+ * called; so they pin the arena first.  Destroying one begins with its doom: from then on
+ * nobody can pin it or sees it in a snapshot, and those who have it pinned are waited
+ * for.
  *
- * The program still has to see to it that nobody allocates from an arena that it destroys.
- * Locking: the counts are guarded by ctl_lock, which these functions take.
+ * The program still has to see to it that nobody allocates from an arena that it
+ * destroys. Locking: the counts are guarded by ctl_lock, which these functions take.
  */
 #ifndef TRACT_CTL_PIN_H
 #define TRACT_CTL_PIN_H

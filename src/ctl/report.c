@@ -54,8 +54,10 @@ copy_record(size_t index, size_t offset, void *to, size_t size)
 	copy_record((index), offsetof(struct arena_record, member), (to), sizeof *(to))
 
 #define ROWS(list) \
-	{ .rows = list##_stats_rows, .n_rows = n_##list##_stats, \
-	    .stride = sizeof(struct stat_row) }
+	{ \
+		.rows = list##_stats_rows, .n_rows = n_##list##_stats, \
+		.stride = sizeof(struct stat_row) \
+	}
 
 /* ---- Constants: config, opt, arenas. ---- */
 
@@ -88,7 +90,8 @@ emit_group_array(struct emitter *e, const char *key, const char *path, unsigned 
 		emit_object(e, NULL, NULL);
 		for (unsigned row = 0; row < tree_row_count(group); row++) {
 			if (ctl_row_read(group, row, index, &value, &type) == 0)
-				emit_value(e, tree_row_field(group, row)->name, type, &value);
+				emit_value(e, tree_row_field(group, row)->name, type,
+				    &value);
 		}
 		emit_object_end(e, NULL);
 	}
@@ -98,8 +101,9 @@ emit_group_array(struct emitter *e, const char *key, const char *path, unsigned 
 static void
 report_general(struct emitter *e)
 {
-	static const char config[] = "Build-time settings", run_time[] = "Run-time options",
-	                  sources[] = "malloc_conf", arenas[] = "Arenas and size classes";
+	static const char config[] = "Build-time settings",
+			  run_time[] = "Run-time options", sources[] = "malloc_conf",
+			  arenas[] = "Arenas and size classes";
 	const unsigned index[CTL_INDICES] = { 0 };
 	enum field_type type;
 	union ctl_value value;
@@ -138,8 +142,8 @@ report_total(struct emitter *e, const struct parts *parts)
 		m = *snapshot_ctl_mutex();
 		snapshot_leave();
 	}
-	emit_text(e, "Allocated: %zu, active: %zu, metadata: %zu, ", t.allocated, t.active,
-	    t.metadata);
+	emit_text(e, "Allocated: %zu, active: %zu, metadata: %zu, ", t.allocated,
+	    t.active, t.metadata);
 	emit_text(e, "resident: %zu, mapped: %zu, retained: %zu\n", t.resident, t.mapped,
 	    t.retained);
 	emit_text(e, "Metadata: extent records %zu, address map %zu\n", t.metadata_edata,
@@ -236,7 +240,8 @@ text_extents(struct emitter *e, size_t index)
 	emit_headings(e, &rows);
 	emit_text(e, "\n");
 	for (unsigned i = 0; i < page_class_count(); i++) {
-		if (!COPY(index, extents[i], &x) || x.ndirty + x.nmuzzy + x.nretained == 0)
+		if (!COPY(index, extents[i], &x)
+		    || x.ndirty + x.nmuzzy + x.nretained == 0)
 			continue;
 		emit_text(e, "%18zu%5u", page_class_size(i), i);
 		emit_columns(e, &rows, &x);
@@ -363,7 +368,8 @@ report_arena(struct emitter *e, size_t index, const char *key, const char *title
 	struct arena_figures a;
 	struct classes_figures small, large;
 
-	if (!COPY(index, arena, &a) || !COPY(index, small, &small) || !COPY(index, large, &large))
+	if (!COPY(index, arena, &a) || !COPY(index, small, &small)
+	    || !COPY(index, large, &large))
 		return;
 	emit_object(e, key, title);
 	emit_fields(e, &rows, &a);
@@ -389,7 +395,8 @@ report_arenas(struct emitter *e, const struct parts *parts)
 	if (parts->merged)
 		report_arena(e, CTL_ARENAS_ALL, "merged", "Merged arenas stats:", parts);
 	if (parts->destroyed)
-		report_arena(e, CTL_ARENAS_DESTROYED, "destroyed", "Destroyed arenas stats:", parts);
+		report_arena(e, CTL_ARENAS_DESTROYED, "destroyed",
+		    "Destroyed arenas stats:", parts);
 	for (unsigned i = 0; parts->each_arena && i < arenas_total(); i++) {
 		fmt_init(&f, key, sizeof key);
 		fmt_u64(&f, i);

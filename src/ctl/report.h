@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report -- statistics for people and for parsers: malloc_stats_print, and totals for those who need
- * only these.
+ * report -- statistics for people and for parsers: malloc_stats_print, and totals for
+ * those who need only these.
  *
- * Both forms come from the tables of control nodes and statistics.  A report begins with a new
- * epoch; figures are copied struct by struct from the snapshot, and nothing is locked while the
- * writer runs, so a report during which another thread refreshes may mix two epochs.
+ * Both forms come from the tables of control nodes and statistics.  A report begins with
+ * a new epoch; figures are copied struct by struct from the snapshot, and nothing is
+ * locked while the writer runs, so a report during which another thread refreshes may mix
+ * two epochs.
  *
- * Text begins with "___ Begin tract statistics ___" and ends with "--- End tract statistics ---";
- * JSON is one object with the key "jemalloc", which parsers expect.
+ * Text begins with "___ Begin tract statistics ___" and ends with "--- End tract
+ * statistics ---"; JSON is one object with the key "jemalloc", which parsers expect.
  */
 #ifndef TRACT_CTL_REPORT_H
 #define TRACT_CTL_REPORT_H
@@ -17,9 +18,9 @@
 #include "ctl/stats.h"
 
 /*
- * `options': letters.  J: as JSON.  Each of these leaves a part out: g general, m all arenas
- * together, d destroyed arenas, a each arena, b bins, l large classes, x locks, e extents; h does
- * nothing yet.  Others are ignored.  NULL: none.
+ * `options': letters.  J: as JSON.  Each of these leaves a part out: g general, m all
+ * arenas together, d destroyed arenas, a each arena, b bins, l large classes, x locks, e
+ * extents; h does nothing yet.  Others are ignored.  NULL: none.
  */
 void report_print(emit_write *write, void *opaque, const char *options);
 

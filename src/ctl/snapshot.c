@@ -30,7 +30,8 @@ gather_index(unsigned index)
 	if (arena == NULL || arena_is_doomed(index))
 		return true;
 	if (records[index] == NULL)
-		records[index] = base_alloc(&base_zero, sizeof *records[index], CACHE_LINE);
+		records[index] =
+		    base_alloc(&base_zero, sizeof *records[index], CACHE_LINE);
 	if (records[index] == NULL)
 		return false;
 	gather_arena(arena, records[index]);

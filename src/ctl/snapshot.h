@@ -2,11 +2,12 @@
 /*
  * snapshot -- the statistics of all arenas as of the last write of `epoch'.
  *
- * One record an arena index, one for all arenas together, one for what destroyed arenas once did;
- * records of arenas are made when first needed, from the process's base, and kept.
+ * One record an arena index, one for all arenas together, one for what destroyed arenas
+ * once did; records of arenas are made when first needed, from the process's base, and
+ * kept.
  *
- * Locking: everything here is guarded by `ctl_lock' (rank CTL, before all but INIT).  No hook and no
- * callback of the program runs with it held.
+ * Locking: everything here is guarded by `ctl_lock' (rank CTL, before all but INIT).  No
+ * hook and no callback of the program runs with it held.
  */
 #ifndef TRACT_CTL_SNAPSHOT_H
 #define TRACT_CTL_SNAPSHOT_H
@@ -26,7 +27,8 @@ int snapshot_refresh(void);
 /* Its number: 1 with the first. */
 uint64_t snapshot_epoch(void);
 
-/* Take the lock, with a snapshot there (gathered now if none ever was). 0, or EAGAIN: not taken. */
+/* Take the lock, with a snapshot there (gathered now if none ever was). 0, or EAGAIN:
+ * not taken. */
 int snapshot_enter(void);
 void snapshot_leave(void);
 
@@ -39,7 +41,8 @@ const struct mutex_figures *snapshot_ctl_mutex(void);
 
 /* ---- with the lock not held ---- */
 
-/* The arena, doomed and empty, is about to go: add what it did to the record of destroyed ones. */
+/* The arena, doomed and empty, is about to go: add what it did to the record of
+ * destroyed ones. */
 void snapshot_retire(struct arena *arena);
 bool snapshot_has_destroyed(void);
 /* Zero the counters of every lock. */

@@ -16,7 +16,8 @@ const struct stat_row arena_stats_rows[] = {
 #include "ctl/stats.def"
 };
 const struct stat_row classes_stats_rows[] = {
-#define STAT_CLASSES(name, type, merge, doc) STAT_ROW(classes_figures, name, type, merge, doc)
+#define STAT_CLASSES(name, type, merge, doc) \
+	STAT_ROW(classes_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
 const struct stat_row bin_stats_rows[] = {
@@ -24,11 +25,13 @@ const struct stat_row bin_stats_rows[] = {
 #include "ctl/stats.def"
 };
 const struct stat_row lextent_stats_rows[] = {
-#define STAT_LEXTENT(name, type, merge, doc) STAT_ROW(lextent_figures, name, type, merge, doc)
+#define STAT_LEXTENT(name, type, merge, doc) \
+	STAT_ROW(lextent_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
 const struct stat_row extent_stats_rows[] = {
-#define STAT_EXTENT(name, type, merge, doc) STAT_ROW(extent_figures, name, type, merge, doc)
+#define STAT_EXTENT(name, type, merge, doc) \
+	STAT_ROW(extent_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
 const struct stat_row total_stats_rows[] = {
@@ -99,7 +102,8 @@ arena_record_merge(struct arena_record *sum, const struct arena_record *one)
 	merge(classes_stats_rows, n_classes_stats, &sum->small, &one->small);
 	merge(classes_stats_rows, n_classes_stats, &sum->large, &one->large);
 	for (unsigned i = 0; i < ARENA_MUTEXES; i++)
-		merge(mutex_stats_rows, n_mutex_stats, &sum->mutexes[i], &one->mutexes[i]);
+		merge(mutex_stats_rows, n_mutex_stats, &sum->mutexes[i],
+		    &one->mutexes[i]);
 	for (unsigned i = 0; i < SC_NBINS; i++) {
 		struct bin_figures *to = &sum->bins[i];
 		const struct bin_figures *from = &one->bins[i];
@@ -107,9 +111,11 @@ arena_record_merge(struct arena_record *sum, const struct arena_record *one)
 		merge(mutex_stats_rows, n_mutex_stats, &to->mutex, &from->mutex);
 	}
 	for (unsigned i = 0; i < SC_NLARGE; i++)
-		merge(lextent_stats_rows, n_lextent_stats, &sum->lextents[i], &one->lextents[i]);
+		merge(lextent_stats_rows, n_lextent_stats, &sum->lextents[i],
+		    &one->lextents[i]);
 	for (unsigned i = 0; i < PAGE_CLASSES_MAX; i++)
-		merge(extent_stats_rows, n_extent_stats, &sum->extents[i], &one->extents[i]);
+		merge(extent_stats_rows, n_extent_stats, &sum->extents[i],
+		    &one->extents[i]);
 }
 
 /* ---- Page classes. ---- */

@@ -2,9 +2,9 @@
 /*
  * stats -- plain copies of the live counters, and tables that describe them (stats.def).
  *
- * Live counters stay in their owners' structs; gather.c copies them into these under the owners'
- * locks.  What an arena's parts add up to is computed from the parts, so wholes equal the sums of
- * their parts always:
+ * Live counters stay in their owners' structs; gather.c copies them into these under the
+ * owners' locks.  What an arena's parts add up to is computed from the parts, so wholes
+ * equal the sums of their parts always:
  *
  *	small  = all bins                      large = all lextents (allocated: by pages)
  *	stats.X = merged arena's X = sum of all arenas' X
@@ -92,8 +92,8 @@ struct arena_record {
 /* A table for each list. Arrays, so that the groups of control nodes can be constants. */
 extern const struct stat_row mutex_stats_rows[], arena_stats_rows[], classes_stats_rows[],
     bin_stats_rows[], lextent_stats_rows[], extent_stats_rows[], total_stats_rows[];
-extern const unsigned n_mutex_stats, n_arena_stats, n_classes_stats, n_bin_stats, n_lextent_stats,
-    n_extent_stats, n_total_stats;
+extern const unsigned n_mutex_stats, n_arena_stats, n_classes_stats, n_bin_stats,
+    n_lextent_stats, n_extent_stats, n_total_stats;
 
 void arena_record_merge(struct arena_record *sum, const struct arena_record *one);
 

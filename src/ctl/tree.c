@@ -129,8 +129,8 @@ tree_boot(struct ctl_tree *tree)
 
 /* Where a walk along a path stands. */
 struct place {
-	unsigned depth;  /* components behind us */
-	unsigned group;  /* the first whose path begins with them */
+	unsigned depth; /* components behind us */
+	unsigned group; /* the first whose path begins with them */
 };
 
 /* Is the component after this place an index? Then its kind. */
@@ -139,7 +139,8 @@ index_after(const struct ctl_tree *tree, struct place place)
 {
 	const struct ctl_path *path = &tree->paths[place.group];
 
-	if (place.depth == 0 || path->depth <= place.depth || path->kind[place.depth] == 0)
+	if (place.depth == 0 || path->depth <= place.depth
+	    || path->kind[place.depth] == 0)
 		return NULL;
 	return &tree->kinds[path->kind[place.depth] - 1];
 }
@@ -152,10 +153,11 @@ is_below(const struct ctl_tree *tree, struct place place, unsigned g)
 		return false;
 	return place.depth == 0
 	    || tree->paths[g].number[place.depth - 1]
-	        == tree->paths[place.group].number[place.depth - 1];
+	    == tree->paths[place.group].number[place.depth - 1];
 }
 
-/* Is there a group with exactly the path of the place? The root group has the empty one. */
+/* Is there a group with exactly the path of the place? The root group has the empty
+ * one. */
 static bool
 is_group(const struct ctl_tree *tree, struct place place)
 {
@@ -167,7 +169,8 @@ step_to_word(const struct ctl_tree *tree, struct place *place, struct component 
 {
 	for (unsigned g = place->group; g < tree->n_groups; g++) {
 		if (is_below(tree, *place, g)
-		    && component_equals(path_component(&tree->groups[g], place->depth), c)) {
+		    && component_equals(path_component(&tree->groups[g], place->depth),
+			c)) {
 			*place = (struct place){ place->depth + 1, g };
 			return true;
 		}
@@ -176,7 +179,8 @@ step_to_word(const struct ctl_tree *tree, struct place *place, struct component 
 }
 
 static bool
-find_row(const struct ctl_tree *tree, struct place place, struct component c, unsigned *row)
+find_row(const struct ctl_tree *tree, struct place place, struct component c,
+    unsigned *row)
 {
 	const struct ctl_group *group = &tree->groups[place.group];
 
@@ -220,7 +224,8 @@ tree_find(const struct ctl_tree *tree, const char *name, size_t *mib, size_t *le
 /* ---- Numbers to nodes. ---- */
 
 int
-tree_resolve(const struct ctl_tree *tree, const size_t *mib, size_t length, struct ctl_node *node)
+tree_resolve(const struct ctl_tree *tree, const size_t *mib, size_t length,
+    struct ctl_node *node)
 {
 	struct place place = { 0, 0 };
 	unsigned n_indices = 0;
@@ -236,7 +241,8 @@ tree_resolve(const struct ctl_tree *tree, const size_t *mib, size_t length, stru
 			assert(n_indices < CTL_INDICES);
 			node->index[n_indices++] = (unsigned)number;
 		} else {
-			if (number >= tree->n_groups || !is_below(tree, place, (unsigned)number)
+			if (number >= tree->n_groups
+			    || !is_below(tree, place, (unsigned)number)
 			    || tree->paths[number].number[place.depth] != number)
 				return ENOENT;
 			place.group = (unsigned)number;
@@ -259,7 +265,9 @@ has_twin_rows(const struct ctl_group *group)
 {
 	for (unsigned i = 0; i < tree_row_count(group); i++)
 		for (unsigned j = 0; j < i; j++)
-			if (strcmp(tree_row_field(group, i)->name, tree_row_field(group, j)->name) == 0)
+			if (strcmp(tree_row_field(group, i)->name,
+				tree_row_field(group, j)->name)
+			    == 0)
 				return true;
 	return false;
 }
@@ -269,7 +277,8 @@ static bool
 pair_is_sound(const struct ctl_tree *tree, unsigned earlier, unsigned g)
 {
 	const struct ctl_group *a = &tree->groups[earlier], *b = &tree->groups[g];
-	const unsigned depth_a = tree->paths[earlier].depth, depth_b = tree->paths[g].depth;
+	const unsigned depth_a = tree->paths[earlier].depth,
+		       depth_b = tree->paths[g].depth;
 	unsigned alike = 0;
 
 	while (alike < depth_a && alike < depth_b
@@ -282,7 +291,8 @@ pair_is_sound(const struct ctl_tree *tree, unsigned earlier, unsigned g)
 		if (tree_row_count(a) != 0 && tree->paths[g].kind[alike] != 0)
 			return false;
 		for (unsigned i = 0; i < tree_row_count(a); i++)
-			if (component_is(path_component(b, alike), tree_row_field(a, i)->name))
+			if (component_is(path_component(b, alike),
+				tree_row_field(a, i)->name))
 				return false;
 		return true;
 	}
@@ -299,7 +309,8 @@ tree_is_sound(const struct ctl_tree *tree, const char **why)
 		for (unsigned d = 0; d < path->depth; d++) {
 			n_indices += path->kind[d] != 0;
 			/* What looks like an index is one. */
-			if (path->kind[d] == 0 && path_component(&tree->groups[g], d).text[0] == '<')
+			if (path->kind[d] == 0
+			    && path_component(&tree->groups[g], d).text[0] == '<')
 				return false;
 		}
 		if (n_indices > CTL_INDICES || has_twin_rows(&tree->groups[g]))

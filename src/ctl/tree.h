@@ -2,18 +2,22 @@
 /*
  * tree -- the name space of control nodes, as a table, and paths of numbers through it.
  *
- * A group is a path, a table of rows, and the place where the rows' bytes are.  A component of a
- * path is a word, or an index whose kind stands in angle brackets: "stats.arenas.<seen>.bins.<bin>".
+ * A group is a path, a table of rows, and the place where the rows' bytes are.  A
+ * component of a path is a word, or an index whose kind stands in angle brackets:
+ * "stats.arenas.<seen>.bins.<bin>".
  *
- * There is no tree of pointers.  The number of a word in a path of numbers (a MIB) is the index of
- * the first group whose path begins so; that of an index is the index; that of a leaf is the count
- * of groups plus the row.  So finding a node by numbers only indexes arrays, `mib[2] = i' works as
- * users expect, and an inner node is never mistaken for a leaf.
+ * There is no tree of pointers.  The number of a word in a path of numbers (a MIB) is the
+ * index of the first group whose path begins so; that of an index is the index; that of a
+ * leaf is the count of groups plus the row.  So finding a node by numbers only indexes
+ * arrays, `mib[2] = i' works as users expect, and an inner node is never mistaken for a
+ * leaf.
  *
  * That needs, and tree_is_sound says, of every table:
  *	a group stands before the groups below it;
- *	a group with rows has no index directly below it, and no row named like a word below it;
- *	groups that begin alike agree whether the next component is an index, and of which kind.
+ *	a group with rows has no index directly below it, and no row named like a word
+ *	below it;
+ *	groups that begin alike agree whether the next component is an index, and of
+ *	which kind.
  *
  * A tree is constant but for `paths', which tree_boot computes once.
  */
@@ -35,14 +39,15 @@ struct ctl_group;
 
 enum ctl_access {
 	CTL_READ = 1,
-	CTL_WRITE = 2,          /* what is written replaces what is read */
-	CTL_ARGUMENT = 4,       /* what is written is an argument of the reading */
-	CTL_NEEDS_NEW = 8,      /* something must be written */
-	CTL_MUST_READ = 16,     /* has an effect: must be read, with the exact length */
-	CTL_OWN_LENGTHS = 32,   /* the handler checks lengths and copies */
+	CTL_WRITE = 2,        /* what is written replaces what is read */
+	CTL_ARGUMENT = 4,     /* what is written is an argument of the reading */
+	CTL_NEEDS_NEW = 8,    /* something must be written */
+	CTL_MUST_READ = 16,   /* has an effect: must be read, with the exact length */
+	CTL_OWN_LENGTHS = 32, /* the handler checks lengths and copies */
 };
 
-/* A row of a group that acts. Rows of other groups are any struct that begins with a field. */
+/* A row of a group that acts. Rows of other groups are any struct that begins with a
+ * field. */
 struct ctl_row {
 	struct field field; /* offset: where the group's `locate' is used */
 	unsigned access;    /* of enum ctl_access; 0: a command */
@@ -52,17 +57,18 @@ struct ctl_row {
 
 enum ctl_guard {
 	CTL_UNGUARDED, /* `locate' finds constants */
-	CTL_SNAPSHOT,  /* `locate' and the copy are under ctl_lock, with a snapshot there */
+	CTL_SNAPSHOT,  /* `locate' and the copy are under ctl_lock, in a snapshot */
 };
 
 struct ctl_group {
 	const char *path; /* "" for the root */
 	const void *rows; /* NULL: none */
 	const unsigned *n_rows;
-	size_t stride;    /* bytes of a row */
-	bool acts;        /* rows are struct ctl_row; else all are read only */
+	size_t stride; /* bytes of a row */
+	bool acts;     /* rows are struct ctl_row; else all are read only */
 	enum ctl_guard guard;
-	/* The object that the rows' fields describe lies `offset' bytes from here. NULL: no such. */
+	/* The object that the rows' fields describe lies `offset' bytes from here.
+	 * NULL: no such. */
 	const void *(*locate)(const unsigned index[CTL_INDICES]);
 	size_t offset;
 	/* Text of a FIELD_ENUM. */
@@ -98,8 +104,8 @@ struct ctl_node {
 void tree_boot(struct ctl_tree *tree);
 
 /*
- * The path of numbers of a name, of an inner node or a leaf.  *length: room on entry, its length on
- * return.  0; ENOENT: no such name; EINVAL: too little room.
+ * The path of numbers of a name, of an inner node or a leaf.  *length: room on entry, its
+ * length on return.  0; ENOENT: no such name; EINVAL: too little room.
  */
 int tree_find(const struct ctl_tree *tree, const char *name, size_t *mib, size_t *length);
 

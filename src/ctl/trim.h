@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trim -- give back, now, all free memory that can be: what the calling thread has listed and
- * keeps, the slabs of ended threads, and every free page of every arena.
+ * trim -- give back, now, all free memory that can be: what the calling thread has listed
+ * and keeps, the slabs of ended threads, and every free page of every arena.
  */
 #ifndef TRACT_CTL_TRIM_H
 #define TRACT_CTL_TRIM_H

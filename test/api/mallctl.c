@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mallctl: names, types, permissions, lengths and errors of control nodes, and what they do.
+ * mallctl: names, types, permissions, lengths and errors of control nodes, and what they
+ * do.
  */
 #include <tract/tract.h>
 
@@ -9,11 +10,11 @@
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* Read a value of the type of `variable'. */
-#define READ(name, variable)                                                                   \
-	do {                                                                                   \
-		size_t length_ = sizeof(variable);                                             \
-		CHECK_EQ(t_mallctl(name, &(variable), &length_, NULL, 0), 0);                  \
-		CHECK_EQ(length_, sizeof(variable));                                           \
+#define READ(name, variable) \
+	do { \
+		size_t length_ = sizeof(variable); \
+		CHECK_EQ(t_mallctl(name, &(variable), &length_, NULL, 0), 0); \
+		CHECK_EQ(length_, sizeof(variable)); \
 	} while (0)
 #define WRITE(name, variable) t_mallctl(name, NULL, NULL, &(variable), sizeof(variable))
 #define RUN(name) t_mallctl(name, NULL, NULL, NULL, 0)
@@ -95,7 +96,8 @@ TEST(a_wrong_read_length_writes_nothing)
 	bool off = false, on = false, wide[2];
 	size_t length = sizeof wide;
 
-	CHECK_EQ(t_mallctl("thread.tcache.enabled", wide, &length, &off, sizeof off), EINVAL);
+	CHECK_EQ(t_mallctl("thread.tcache.enabled", wide, &length, &off, sizeof off),
+	    EINVAL);
 	READ("thread.tcache.enabled", on);
 	CHECK(on);
 }
@@ -171,30 +173,55 @@ TEST(nodes_have_the_types_that_programs_expect)
 		const char *name;
 		size_t size;
 	} nodes[] = {
-		{ "version", sizeof(char *) }, { "epoch", 8 }, { "thread.arena", 4 },
-		{ "thread.allocated", 8 }, { "thread.allocatedp", sizeof(void *) },
-		{ "thread.tcache.enabled", 1 }, { "thread.tcache.max", 8 },
-		{ "config.debug", 1 }, { "config.stats", 1 }, { "config.malloc_conf", 8 },
-		{ "opt.abort", 1 }, { "opt.narenas", 4 }, { "opt.dirty_decay_ms", 8 },
-		{ "opt.junk", sizeof(char *) }, { "opt.zero_realloc", sizeof(char *) },
-		{ "opt.tcache_max", 8 }, { "opt.mutex_max_spin", 8 },
-		{ "arena.0.initialized", 1 }, { "arena.0.dirty_decay_ms", 8 },
-		{ "arena.0.muzzy_decay_ms", 8 }, { "arena.0.extent_hooks", 8 },
-		{ "arena.0.retain_grow_limit", 8 }, { "arenas.narenas", 4 },
-		{ "arenas.dirty_decay_ms", 8 }, { "arenas.quantum", 8 }, { "arenas.page", 8 },
-		{ "arenas.hugepage", 8 }, { "arenas.nbins", 4 }, { "arenas.nhbins", 4 },
-		{ "arenas.nlextents", 4 }, { "arenas.bin.0.nregs", 4 },
-		{ "arenas.bin.0.slab_size", 8 }, { "arenas.bin.0.nshards", 4 },
-		{ "arenas.lextent.0.size", 8 }, { "stats.allocated", 8 },
-		{ "stats.resident", 8 }, { "stats.zero_reallocs", 8 },
-		{ "stats.mutexes.ctl.num_ops", 8 }, { "stats.mutexes.ctl.max_num_thds", 4 },
-		{ "stats.arenas.0.nthreads", 4 }, { "stats.arenas.0.uptime", 8 },
-		{ "stats.arenas.0.pactive", 8 }, { "stats.arenas.0.small.nmalloc", 8 },
+		{ "version", sizeof(char *) },
+		{ "epoch", 8 },
+		{ "thread.arena", 4 },
+		{ "thread.allocated", 8 },
+		{ "thread.allocatedp", sizeof(void *) },
+		{ "thread.tcache.enabled", 1 },
+		{ "thread.tcache.max", 8 },
+		{ "config.debug", 1 },
+		{ "config.stats", 1 },
+		{ "config.malloc_conf", 8 },
+		{ "opt.abort", 1 },
+		{ "opt.narenas", 4 },
+		{ "opt.dirty_decay_ms", 8 },
+		{ "opt.junk", sizeof(char *) },
+		{ "opt.zero_realloc", sizeof(char *) },
+		{ "opt.tcache_max", 8 },
+		{ "opt.mutex_max_spin", 8 },
+		{ "arena.0.initialized", 1 },
+		{ "arena.0.dirty_decay_ms", 8 },
+		{ "arena.0.muzzy_decay_ms", 8 },
+		{ "arena.0.extent_hooks", 8 },
+		{ "arena.0.retain_grow_limit", 8 },
+		{ "arenas.narenas", 4 },
+		{ "arenas.dirty_decay_ms", 8 },
+		{ "arenas.quantum", 8 },
+		{ "arenas.page", 8 },
+		{ "arenas.hugepage", 8 },
+		{ "arenas.nbins", 4 },
+		{ "arenas.nhbins", 4 },
+		{ "arenas.nlextents", 4 },
+		{ "arenas.bin.0.nregs", 4 },
+		{ "arenas.bin.0.slab_size", 8 },
+		{ "arenas.bin.0.nshards", 4 },
+		{ "arenas.lextent.0.size", 8 },
+		{ "stats.allocated", 8 },
+		{ "stats.resident", 8 },
+		{ "stats.zero_reallocs", 8 },
+		{ "stats.mutexes.ctl.num_ops", 8 },
+		{ "stats.mutexes.ctl.max_num_thds", 4 },
+		{ "stats.arenas.0.nthreads", 4 },
+		{ "stats.arenas.0.uptime", 8 },
+		{ "stats.arenas.0.pactive", 8 },
+		{ "stats.arenas.0.small.nmalloc", 8 },
 		{ "stats.arenas.0.bins.0.curregs", 8 },
 		{ "stats.arenas.0.bins.0.mutex.num_wait", 8 },
 		{ "stats.arenas.0.lextents.0.curlextents", 8 },
 		{ "stats.arenas.0.extents.0.ndirty", 8 },
-		{ "stats.arenas.0.mutexes.base.num_ops", 8 }, { "approximate_stats.active", 8 },
+		{ "stats.arenas.0.mutexes.base.num_ops", 8 },
+		{ "approximate_stats.active", 8 },
 		{ "experimental.arenas.0.pactivep", 8 },
 	};
 	unsigned char bytes[16];
@@ -278,15 +305,21 @@ TEST(the_cache_can_be_switched_off_and_on)
 	size_t length = sizeof old;
 	void *p[200];
 
+	CHECK_EQ(RUN("thread.tcache.flush"), 0);
+	refresh();
+	const size_t allocated = size_node("stats.allocated");
 	for (unsigned i = 0; i < COUNT(p); i++)
 		p[i] = t_malloc(200);
 	CHECK_EQ(t_mallctl("thread.tcache.enabled", &old, &length, &off, sizeof off), 0);
 	CHECK(old);
 	CHECK_EQ(RUN("thread.tcache.flush"), EFAULT);
-	for (unsigned i = 0; i < COUNT(p); i++) {
+	/* What was its own comes home though it has no cache any more. */
+	for (unsigned i = 0; i < COUNT(p); i++)
 		t_free(p[i]);
+	refresh();
+	CHECK_EQ(size_node("stats.allocated"), allocated);
+	for (unsigned i = 0; i < COUNT(p); i++)
 		p[i] = t_malloc(200);
-	}
 	CHECK_EQ(t_mallctl("thread.tcache.enabled", &old, &length, &on, sizeof on), 0);
 	CHECK(!old);
 	for (unsigned i = 0; i < COUNT(p); i++)
@@ -382,13 +415,17 @@ TEST(decay_times_are_set_for_one_and_for_later_ones)
 	size_t length = sizeof old;
 	const unsigned index = new_arena();
 
-	CHECK_EQ(t_mallctl(arena_node(index, "dirty_decay_ms"), &old, &length, &new, sizeof new), 0);
+	CHECK_EQ(t_mallctl(arena_node(index, "dirty_decay_ms"), &old, &length, &new,
+		     sizeof new),
+	    0);
 	READ(arena_node(index, "dirty_decay_ms"), now);
 	CHECK_EQ(now, 250);
 	CHECK_EQ(WRITE(arena_node(index, "dirty_decay_ms"), bad), EFAULT);
 	CHECK_EQ(WRITE("arenas.muzzy_decay_ms", bad), EFAULT);
 	CHECK_EQ(WRITE(arena_node(MALLCTL_ARENAS_ALL, "dirty_decay_ms"), new), EFAULT);
-	CHECK_EQ(t_mallctl("arenas.dirty_decay_ms", &later_old, &length, &later, sizeof later), 0);
+	CHECK_EQ(t_mallctl("arenas.dirty_decay_ms", &later_old, &length, &later,
+		     sizeof later),
+	    0);
 	READ(arena_node(new_arena(), "dirty_decay_ms"), now);
 	CHECK_EQ(now, 777);
 	READ(arena_node(index, "dirty_decay_ms"), now);
@@ -427,7 +464,8 @@ TEST(a_destroyed_arena_is_gone_but_counted)
 	char name[64];
 
 	refresh();
-	(void)t_mallctl("stats.arenas.4097.small.nmalloc", &before, &(size_t){ 8 }, NULL, 0);
+	(void)t_mallctl("stats.arenas.4097.small.nmalloc", &before, &(size_t){ 8 }, NULL,
+	    0);
 	for (unsigned i = 0; i < 123; i++)
 		REQUIRE(t_mallocx(100, flags) != NULL);
 	CHECK_EQ(RUN(arena_node(0, "destroy")), EFAULT);
@@ -442,7 +480,10 @@ TEST(a_destroyed_arena_is_gone_but_counted)
 	READ("stats.arenas.4097.small.nmalloc", after);
 	CHECK_EQ(after, before + 123);
 	READ("stats.arenas.4097.small.ndalloc", after);
+	CHECK_EQ(after, before + 123);
 	CHECK_EQ(size_node("stats.arenas.4097.small.allocated"), 0);
+	CHECK_EQ(size_node("stats.arenas.4097.retained"), 0);
+	CHECK_EQ(size_node("stats.arenas.4097.base"), 0);
 	/* Its index comes back. */
 	CHECK_EQ(new_arena(), index);
 }
@@ -462,7 +503,8 @@ TEST(names_are_read_into_the_callers_buffer)
 {
 	const unsigned index = new_arena();
 	char buffer[32], *p = buffer, expected[32];
-	const char *new = "a name that is longer than thirty-one characters", *null = NULL;
+	const char *new = "a name that is longer than thirty-one characters",
+		   *null = NULL;
 	size_t length = sizeof p;
 
 	CHECK_EQ(t_mallctl(arena_node(index, "name"), &p, &length, NULL, 0), 0);
@@ -497,12 +539,13 @@ static extent_hooks_t counting_hooks;
 static extent_hooks_t *default_hooks;
 
 static void *
-counting_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero,
-    bool *commit, unsigned arena)
+counting_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment,
+    bool *zero, bool *commit, unsigned arena)
 {
 	(void)hooks;
 	n_hook_allocs++;
-	return default_hooks->alloc(default_hooks, new_addr, size, alignment, zero, commit, arena);
+	return default_hooks->alloc(default_hooks, new_addr, size, alignment, zero,
+	    commit, arena);
 }
 
 TEST(hooks_can_be_read_given_and_replaced)
@@ -522,8 +565,9 @@ TEST(hooks_can_be_read_given_and_replaced)
 	CHECK(n_hook_allocs > before);
 	t_dallocx(p, MALLOCX_TCACHE_NONE);
 	length = sizeof old;
-	CHECK_EQ(t_mallctl(arena_node(index, "extent_hooks"), &old, &length, &default_hooks,
-	    sizeof default_hooks), 0);
+	CHECK_EQ(t_mallctl(arena_node(index, "extent_hooks"), &old, &length,
+		     &default_hooks, sizeof default_hooks),
+	    0);
 	CHECK(old == &counting_hooks);
 	CHECK_EQ(RUN(arena_node(index, "destroy")), 0);
 }
@@ -536,7 +580,8 @@ TEST(extended_creation_keeps_records_off_the_hooks)
 
 	n_hook_allocs = 0;
 	CHECK_EQ(t_mallctl("experimental.arenas_create_ext", &index, &length, &config,
-	    sizeof config), 0);
+		     sizeof config),
+	    0);
 	CHECK_EQ(n_hook_allocs, 0);
 	void *p = t_mallocx(100, MALLOCX_ARENA(index) | MALLOCX_TCACHE_NONE);
 	CHECK(p != NULL);
@@ -553,9 +598,11 @@ TEST(lookup_refuses_what_is_not_ours)
 
 	CHECK_EQ(t_mallctl("arenas.lookup", &index, &length, &ours, sizeof ours), 0);
 	CHECK(index != 99);
-	CHECK_EQ(t_mallctl("arenas.lookup", &index, &length, &foreign, sizeof foreign), EINVAL);
+	CHECK_EQ(t_mallctl("arenas.lookup", &index, &length, &foreign, sizeof foreign),
+	    EINVAL);
 	foreign = NULL;
-	CHECK_EQ(t_mallctl("arenas.lookup", &index, &length, &foreign, sizeof foreign), EINVAL);
+	CHECK_EQ(t_mallctl("arenas.lookup", &index, &length, &foreign, sizeof foreign),
+	    EINVAL);
 	t_free(ours);
 }
 
@@ -571,23 +618,27 @@ TEST(utilization_tells_an_objects_slab)
 	void *objects[2] = { t_malloc(64), t_malloc(1 << 20) };
 
 	CHECK_EQ(t_mallctl("experimental.utilization.query", &use, &length, &objects[0],
-	    sizeof(void *)), 0);
+		     sizeof(void *)),
+	    0);
 	CHECK(use.n_regs > use.n_free);
 	CHECK(use.size >= use.n_regs * 64);
 	CHECK(use.bin_n_regs >= use.n_regs);
 	CHECK(use.bin_n_free < use.bin_n_regs);
-	CHECK_EQ(t_mallctl("experimental.utilization.batch_query", uses, &uses_length, objects,
-	    sizeof objects), 0);
+	CHECK_EQ(t_mallctl("experimental.utilization.batch_query", uses, &uses_length,
+		     objects, sizeof objects),
+	    0);
 	CHECK_EQ(uses[0][1], use.n_regs);
 	CHECK_EQ(uses[1][0], 0);
 	CHECK_EQ(uses[1][1], 1);
 	CHECK_EQ(uses[1][2], 1 << 20);
 	uses_length--;
-	CHECK_EQ(t_mallctl("experimental.utilization.batch_query", uses, &uses_length, objects,
-	    sizeof objects), EINVAL);
+	CHECK_EQ(t_mallctl("experimental.utilization.batch_query", uses, &uses_length,
+		     objects, sizeof objects),
+	    EINVAL);
 	length--;
 	CHECK_EQ(t_mallctl("experimental.utilization.query", &use, &length, &objects[0],
-	    sizeof(void *)), EINVAL);
+		     sizeof(void *)),
+	    EINVAL);
 	t_free(objects[0]);
 	t_free(objects[1]);
 }
@@ -602,7 +653,8 @@ TEST(batches_are_made_whole)
 	} batch = { objects, COUNT(objects), 48, MALLOCX_ZERO };
 	size_t n = 0, length = sizeof n;
 
-	CHECK_EQ(t_mallctl("experimental.batch_alloc", &n, &length, &batch, sizeof batch), 0);
+	CHECK_EQ(t_mallctl("experimental.batch_alloc", &n, &length, &batch, sizeof batch),
+	    0);
 	CHECK_EQ(n, COUNT(objects));
 	for (unsigned i = 0; i < n; i++) {
 		CHECK_EQ(((char *)objects[i])[47], 0);

@@ -8,8 +8,7 @@
 
 TEST(mallopt_knows_its_parameters)
 {
-	/* M_MXFAST M_TRIM_THRESHOLD M_TOP_PAD M_MMAP_THRESHOLD M_MMAP_MAX M_CHECK_ACTION M_PERTURB
-	 * M_ARENA_TEST M_ARENA_MAX */
+	/* M_MXFAST; M_TRIM_THRESHOLD .. M_ARENA_MAX */
 	CHECK_EQ(t_mallopt(1, 64), 1);
 	CHECK_EQ(t_mallopt(1, 100000), 0);
 	for (int param = -8; param < 0; param++)
@@ -62,6 +61,26 @@ TEST(mallinfo_tells_what_is_in_use)
 	CHECK(after.keepcost >= N * BIG);
 	(void)t_malloc_trim(0);
 	CHECK(t_mallinfo2().keepcost < BIG);
+}
+
+#endif
+
+#if defined(__GLIBC__)
+
+TEST(trim_takes_what_the_thread_keeps)
+{
+	static void *p[1000];
+
+	(void)t_malloc_trim(0);
+	const size_t in_use = t_mallinfo2().uordblks;
+	for (unsigned i = 0; i < 1000; i++)
+		p[i] = t_malloc(300);
+	for (unsigned i = 0; i < 1000; i++)
+		t_free(p[i]);
+	(void)t_malloc(0);
+	CHECK(t_mallinfo2().uordblks > in_use);
+	(void)t_malloc_trim(0);
+	CHECK(t_mallinfo2().uordblks <= in_use + 16);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Statistics: on a quiet process parts add up to wholes exactly, and figures are those of what the
- * program did.
+ * Statistics: on a quiet process parts add up to wholes exactly, and figures are those of
+ * what the program did.
  */
 #include <pthread.h>
 #include <stdarg.h>
@@ -73,18 +73,21 @@ check_arena(unsigned index)
 		const uint64_t regs = node("stats.arenas.%u.bins.%u.curregs", index, i);
 		allocated += regs * node("arenas.bin.%u.size", i);
 		for (unsigned k = 0; k < 5; k++)
-			sums[k] += node("stats.arenas.%u.bins.%u.%s", index, i, counts[k]);
+			sums[k] +=
+			    node("stats.arenas.%u.bins.%u.%s", index, i, counts[k]);
 		CHECK(regs <= node("stats.arenas.%u.bins.%u.curslabs", index, i)
-		    * node("arenas.bin.%u.nregs", i));
-		CHECK_EQ(regs, node("stats.arenas.%u.bins.%u.nmalloc", index, i)
-		    - node("stats.arenas.%u.bins.%u.ndalloc", index, i));
+			* node("arenas.bin.%u.nregs", i));
+		CHECK_EQ(regs,
+		    node("stats.arenas.%u.bins.%u.nmalloc", index, i)
+			- node("stats.arenas.%u.bins.%u.ndalloc", index, i));
 	}
 	CHECK_EQ(allocated, node("stats.arenas.%u.small.allocated", index));
 	for (unsigned k = 0; k < 5; k++)
 		CHECK_EQ(sums[k], node("stats.arenas.%u.small.%s", index, counts[k]));
 	for (unsigned i = 0; i < node("arenas.nlextents"); i++) {
 		for (unsigned k = 0; k < 3; k++)
-			large[k] += node("stats.arenas.%u.lextents.%u.%s", index, i, counts[k]);
+			large[k] +=
+			    node("stats.arenas.%u.lextents.%u.%s", index, i, counts[k]);
 		live += node("stats.arenas.%u.lextents.%u.curlextents", index, i);
 	}
 	for (unsigned k = 0; k < 3; k++)
@@ -106,10 +109,10 @@ check_arena(unsigned index)
 static void
 check_whole(void)
 {
-	static const char *const leaves[] = { "pactive", "pdirty", "mapped", "retained", "base",
-		"resident", "metadata_edata", "metadata_rtree", "tcache_bytes", "nthreads",
-		"small.allocated", "small.nmalloc", "large.allocated", "large.ndalloc",
-		"bins.3.curregs", "lextents.7.nmalloc", "dirty_purged" };
+	static const char *const leaves[] = { "pactive", "pdirty", "mapped", "retained",
+		"base", "resident", "metadata_edata", "metadata_rtree", "tcache_bytes",
+		"nthreads", "small.allocated", "small.nmalloc", "large.allocated",
+		"large.ndalloc", "bins.3.curregs", "lextents.7.nmalloc", "dirty_purged" };
 
 	for (unsigned k = 0; k < sizeof leaves / sizeof leaves[0]; k++) {
 		uint64_t sum = 0;
@@ -118,9 +121,11 @@ check_whole(void)
 				sum += node("stats.arenas.%u.%s", i, leaves[k]);
 		CHECK_EQ(sum, node("stats.arenas.4096.%s", leaves[k]));
 	}
-	CHECK_EQ(node("stats.allocated"), node("stats.arenas.4096.small.allocated")
-	    + node("stats.arenas.4096.large.allocated"));
-	CHECK_EQ(node("stats.active"), node("stats.arenas.4096.pactive") * node("arenas.page"));
+	CHECK_EQ(node("stats.allocated"),
+	    node("stats.arenas.4096.small.allocated")
+		+ node("stats.arenas.4096.large.allocated"));
+	CHECK_EQ(node("stats.active"),
+	    node("stats.arenas.4096.pactive") * node("arenas.page"));
 	CHECK_EQ(node("stats.active"), node("approximate_stats.active"));
 	CHECK_EQ(node("stats.metadata"), node("stats.arenas.4096.base"));
 	CHECK_EQ(node("stats.mapped"), node("stats.arenas.4096.mapped"));
@@ -179,7 +184,8 @@ TEST(parts_add_up_after_random_work)
 
 TEST(live_objects_are_counted_one_by_one)
 {
-	static const size_t sizes[] = { 8, 64, 1000, 14336, 16384, 32768, 40960, 1 << 20 };
+	static const size_t sizes[] = { 8, 64, 1000, 14336, 16384, 32768, 40960,
+		1 << 20 };
 
 	for (unsigned s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
 		settle();
@@ -215,6 +221,31 @@ TEST(bins_count_what_was_taken_and_returned)
 		t_free(objects[i]);
 	settle();
 	CHECK_EQ(node("stats.arenas.4096.bins.%u.curregs", bin), regs);
+}
+
+TEST(slabs_are_full_or_not)
+{
+	const unsigned bin = 20;
+	unsigned index = 0;
+	size_t length = sizeof index;
+
+	REQUIRE(t_mallctl("arenas.create", &index, &length, NULL, 0) == 0);
+	const int flags = MALLOCX_ARENA(index) | MALLOCX_TCACHE_NONE;
+	const size_t size = node("arenas.bin.%u.size", bin),
+		     nregs = node("arenas.bin.%u.nregs", bin);
+	REQUIRE(nregs > 1 && 3 * nregs <= N);
+	for (unsigned i = 0; i < 3 * nregs; i++)
+		objects[i] = t_mallocx(size, flags);
+	settle();
+	CHECK_EQ(node("stats.arenas.%u.bins.%u.curslabs", index, bin), 3);
+	CHECK_EQ(node("stats.arenas.%u.bins.%u.nonfull_slabs", index, bin), 0);
+	t_dallocx(objects[0], MALLOCX_TCACHE_NONE);
+	settle();
+	CHECK_EQ(node("stats.arenas.%u.bins.%u.nonfull_slabs", index, bin), 1);
+	CHECK_EQ(node("stats.arenas.%u.bins.%u.curregs", index, bin), 3 * nregs - 1);
+	for (unsigned i = 1; i < 3 * nregs; i++)
+		t_dallocx(objects[i], MALLOCX_TCACHE_NONE);
+	memset(objects, 0, sizeof objects);
 }
 
 TEST(zero_reallocs_are_counted)

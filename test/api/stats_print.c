@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * malloc_stats_print: lines that tools look for, options, and JSON that a strict parser accepts.
+ * malloc_stats_print: lines that tools look for, options, and JSON that a strict parser
+ * accepts.
  */
 #include <ctype.h>
 #include <tract/tract.h>
@@ -35,7 +36,7 @@ print(const char *options)
 	return output;
 }
 
-/* ---- A parser of JSON, by the letter of RFC 8259, that collects the paths of members. ---- */
+/* ---- A parser of JSON, by the letter of RFC 8259; collects members' paths. ---- */
 
 static const char *at;
 static char path[512];
@@ -171,8 +172,8 @@ has_path(const char *wanted)
 
 TEST(the_parser_refuses_what_is_no_json)
 {
-	static const char *const bad[] = { "", "{", "{}x", "{\"a\":}", "{\"a\":1,}", "[1,]", "01",
-		"{a:1}", "\"\n\"", "\"\\x\"", "{\"a\" 1}" };
+	static const char *const bad[] = { "", "{", "{}x", "{\"a\":}", "{\"a\":1,}",
+		"[1,]", "01", "{a:1}", "\"\n\"", "\"\\x\"", "{\"a\" 1}" };
 
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		CHECK(!is_json(bad[i]));
@@ -191,9 +192,11 @@ TEST(text_has_the_lines_that_tools_look_for)
 	CHECK_STR(text + strlen(text) - 30, "\n--- End tract statistics ---\n");
 	const char *line = strstr(text, "\nAllocated: ");
 	REQUIRE(line != NULL);
-	CHECK_EQ(sscanf(line, "\nAllocated: %lu, active: %lu, metadata: %lu, resident: %lu, "
-			      "mapped: %lu, retained: %lu\n",
-	    &v[0], &v[1], &v[2], &v[3], &v[4], &v[5]), 6);
+	CHECK_EQ(sscanf(line,
+		     "\nAllocated: %lu, active: %lu, metadata: %lu, resident: %lu, "
+		     "mapped: %lu, retained: %lu\n",
+		     &v[0], &v[1], &v[2], &v[3], &v[4], &v[5]),
+	    6);
 	CHECK(v[0] <= v[1] && v[1] <= v[4]);
 	CHECK(strstr(text, "\narenas[0]:\n") != NULL);
 	CHECK(strstr(text, "\nMerged arenas stats:\n") != NULL);
@@ -239,12 +242,14 @@ TEST(json_is_json_with_every_option)
 TEST(json_has_the_members_that_parsers_read)
 {
 	static const char *const members[] = { "version", "config/debug", "opt/narenas",
-		"opt/malloc_conf", "arenas/narenas", "arenas/bin/0/size", "arenas/bin/35/nregs",
-		"arenas/lextent/195/size", "stats/resident", "stats/zero_reallocs",
-		"stats/mutexes/ctl/num_ops", "stats.arenas/merged/pactive",
-		"stats.arenas/0/small/allocated", "stats.arenas/0/large/nmalloc",
-		"stats.arenas/0/bins/0/curregs", "stats.arenas/0/bins/35/mutex/max_num_thds",
-		"stats.arenas/0/lextents/195/curlextents", "stats.arenas/0/extents/0/ndirty",
+		"opt/malloc_conf", "arenas/narenas", "arenas/bin/0/size",
+		"arenas/bin/35/nregs", "arenas/lextent/195/size", "stats/resident",
+		"stats/zero_reallocs", "stats/mutexes/ctl/num_ops",
+		"stats.arenas/merged/pactive", "stats.arenas/0/small/allocated",
+		"stats.arenas/0/large/nmalloc", "stats.arenas/0/bins/0/curregs",
+		"stats.arenas/0/bins/35/mutex/max_num_thds",
+		"stats.arenas/0/lextents/195/curlextents",
+		"stats.arenas/0/extents/0/ndirty",
 		"stats.arenas/0/mutexes/extents_dirty/num_ops" };
 	char full[128];
 
@@ -263,7 +268,8 @@ TEST(destroyed_arenas_are_reported)
 	unsigned index;
 	char name[32];
 
-	REQUIRE(t_mallctl("arenas.create", &index, &(size_t){ sizeof index }, NULL, 0) == 0);
+	REQUIRE(t_mallctl("arenas.create", &index, &(size_t){ sizeof index }, NULL, 0)
+	    == 0);
 	CHECK(t_mallocx(100, MALLOCX_ARENA(index) | MALLOCX_TCACHE_NONE) != NULL);
 	snprintf(name, sizeof name, "arena.%u.destroy", index);
 	REQUIRE(t_mallctl(name, NULL, NULL, NULL, 0) == 0);

@@ -56,8 +56,9 @@ TEST(json_nests_and_separates)
 	emit_text(&e, "not in JSON");
 	emit_object_end(&e, NULL);
 	emit_flush(&e);
-	CHECK_STR(output, "{\n  \"n\": 1,\n  \"m\": -2,\n  \"list\": [\n    {},\n    {\n"
-			  "      \"t\": true\n    }\n  ]\n}\n");
+	CHECK_STR(output,
+	    "{\n  \"n\": 1,\n  \"m\": -2,\n  \"list\": [\n    {},\n    {\n"
+	    "      \"t\": true\n    }\n  ]\n}\n");
 }
 
 TEST(json_strings_are_escaped)
@@ -90,8 +91,9 @@ TEST(text_indents_and_aligns)
 	emit_columns(&e, &table, &pair);
 	emit_object_end(&e, NULL);
 	emit_flush(&e);
-	CHECK_STR(output, "title:\n  n: 1234\n  m: -5\n             n             m\n"
-			  "          1234            -5");
+	CHECK_STR(output,
+	    "title:\n  n: 1234\n  m: -5\n             n             m\n"
+	    "          1234            -5");
 }
 
 /* Longer than the buffer, in one string and in many small pieces. */

@@ -57,7 +57,8 @@ TEST(rows_cover_their_struct)
 		size_t end = 0;
 		for (unsigned i = 0; i < *tables[t].n; i++) {
 			const struct field *field = &tables[t].rows[i].field;
-			CHECK(field->offset >= end && field->offset - end < sizeof(uint64_t));
+			CHECK(field->offset >= end
+			    && field->offset - end < sizeof(uint64_t));
 			end = field->offset + field_size(field->type);
 		}
 		CHECK(end <= tables[t].size && tables[t].size - end < sizeof(uint64_t));

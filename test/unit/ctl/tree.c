@@ -15,14 +15,20 @@ below_three(size_t index)
 	return index < 3;
 }
 
-static const struct ctl_index_kind kinds[] = { { "<i>", below_three }, { "<j>", below_three } };
+static const struct ctl_index_kind kinds[] = { { "<i>", below_three },
+	{ "<j>", below_three } };
 
-static const struct field ab[] = { { "a", FIELD_SIZE, 0, "" }, { "b", FIELD_SIZE, 8, "" } };
-static const struct field twins[] = { { "a", FIELD_SIZE, 0, "" }, { "a", FIELD_SIZE, 8, "" } };
+static const struct field ab[] = { { "a", FIELD_SIZE, 0, "" },
+	{ "b", FIELD_SIZE, 8, "" } };
+static const struct field twins[] = { { "a", FIELD_SIZE, 0, "" },
+	{ "a", FIELD_SIZE, 8, "" } };
 static const unsigned two = 2;
 
 #define GROUP(path_, rows_) \
-	{ .path = (path_), .rows = (rows_), .n_rows = &two, .stride = sizeof(struct field) }
+	{ \
+		.path = (path_), .rows = (rows_), .n_rows = &two, \
+		.stride = sizeof(struct field) \
+	}
 #define MAX_GROUPS 8
 
 static struct ctl_path paths[MAX_GROUPS];
@@ -49,17 +55,17 @@ is_sound(const struct ctl_group *groups, unsigned n_groups)
 	return tree_is_sound(&tree, &why);
 }
 
-#define IS_SOUND(...)                                                                          \
-	({                                                                                     \
-		const struct ctl_group groups_[] = { __VA_ARGS__ };                            \
-		is_sound(groups_, COUNT_OF(groups_));                                          \
+#define IS_SOUND(...) \
+	({ \
+		const struct ctl_group groups_[] = { __VA_ARGS__ }; \
+		is_sound(groups_, COUNT_OF(groups_)); \
 	})
 
 TEST(a_good_table_is_sound)
 {
 	CHECK(IS_SOUND(GROUP("", ab)));
-	CHECK(IS_SOUND(GROUP("", ab), GROUP("x", ab), GROUP("x.y", ab), GROUP("z.<i>", ab),
-	    GROUP("z.<i>.w.<j>", ab)));
+	CHECK(IS_SOUND(GROUP("", ab), GROUP("x", ab), GROUP("x.y", ab),
+	    GROUP("z.<i>", ab), GROUP("z.<i>.w.<j>", ab)));
 }
 
 TEST(each_broken_rule_is_found)
@@ -141,14 +147,16 @@ TEST(every_leaf_is_found_by_name_and_by_numbers)
 		for (unsigned row = 0; row < tree_row_count(group); row++, n_leaves++) {
 			size_t mib[CTL_DEPTH + 1], length = COUNT_OF(mib);
 			struct ctl_node node = { .group = NULL };
-			name_of(name, sizeof name, group, tree_row_field(group, row)->name);
+			name_of(name, sizeof name, group,
+			    tree_row_field(group, row)->name);
 			REQUIRE(tree_find(tree, name, mib, &length) == 0);
 			REQUIRE(tree_resolve(tree, mib, length, &node) == 0);
 			CHECK(node.group == group);
 			CHECK(node.row == tree_row(group, row));
 			/* What is above it is no leaf. */
 			if (length > 1)
-				CHECK_EQ(tree_resolve(tree, mib, length - 1, &node), ENOENT);
+				CHECK_EQ(tree_resolve(tree, mib, length - 1, &node),
+				    ENOENT);
 			length--;
 			CHECK_EQ(tree_find(tree, name, mib, &length), EINVAL);
 		}
@@ -158,10 +166,11 @@ TEST(every_leaf_is_found_by_name_and_by_numbers)
 
 TEST(wrong_names_are_not_found)
 {
-	static const char *const names[] = { "", ".", "versio", "versions", "version.", ".version",
-		"version.x", "arena.x.purge", "arena.0x1.purge", "arena.-1.purge", "arena..purge",
-		"arena.0.", "arena.0.purge.", "arena.0.purgee", "arena.9999.purge",
-		"arena.4098.purge", "arena.18446744073709551616.purge", "arenas.bin.36.size1",
+	static const char *const names[] = { "", ".", "versio", "versions", "version.",
+		".version", "version.x", "arena.x.purge", "arena.0x1.purge",
+		"arena.-1.purge", "arena..purge", "arena.0.", "arena.0.purge.",
+		"arena.0.purgee", "arena.9999.purge", "arena.4098.purge",
+		"arena.18446744073709551616.purge", "arenas.bin.36.size1",
 		"arenas.bin.1000.size", "stats.arenas.0.bins.0.mutex.num_opss",
 		"a.b.c.d.e.f.g.h.i.j.k.l.m" };
 	size_t mib[CTL_DEPTH + 1];
