@@ -24,9 +24,10 @@
 #define DECAY_MS_MAX ((ssize_t)(UINT64_MAX / 1000000 / 2))
 
 struct decay {
-	struct mutex lock;   /* rank DECAY; the purging thread holds it */
+	struct mutex lock;   /* rank DECAY */
 	_Atomic(ssize_t) ms; /* written under lock; relaxed readers */
 	/* Guarded by lock. */
+	bool is_purging;      /* a thread purges by the curve, with the lock free */
 	uint64_t interval_ns;
 	uint64_t epoch_ns;    /* start of the running epoch */
 	uint64_t deadline_ns; /* its jittered end */

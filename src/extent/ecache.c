@@ -112,10 +112,12 @@ ecache_put(struct ecache *ec, struct edata *e)
 	}
 }
 
-/* Cut e to `size' bytes from its `lead'-th; what is cut off goes back. NULL: all of it went back. */
-static struct edata *
-trim(struct ecache *ec, struct edata *e, size_t lead, size_t size)
+struct edata *
+ecache_carve(struct ecache *ec, struct edata *e, size_t size, size_t alignment)
 {
+	const size_t lead = align_up(e->addr, alignment) - e->addr;
+
+	assert(e->state == EXTENT_MERGING && e->size >= lead && e->size - lead >= size);
 	if (lead != 0) {
 		struct edata *rest = extent_split(ec->ehooks, ec->pool, e, lead);
 		if (rest == NULL) {
@@ -144,7 +146,7 @@ ecache_take(struct ecache *ec, size_t size, size_t alignment, size_t largest)
 	if (e != NULL)
 		take_locked(ec, e);
 	mutex_unlock(&ec->lock);
-	return e == NULL ? NULL : trim(ec, e, align_up(e->addr, alignment) - e->addr, size);
+	return e == NULL ? NULL : ecache_carve(ec, e, size, alignment);
 }
 
 struct edata *
@@ -157,7 +159,7 @@ ecache_take_behind(struct ecache *ec, const struct edata *e, size_t size)
 	else
 		next = NULL;
 	mutex_unlock(&ec->lock);
-	return next == NULL ? NULL : trim(ec, next, 0, size);
+	return next == NULL ? NULL : ecache_carve(ec, next, size, os_page_size);
 }
 
 struct edata *

@@ -36,6 +36,9 @@ void ecache_init(struct ecache *ec, enum extent_state state, struct ehooks *ehoo
 struct edata *ecache_take(struct ecache *ec, size_t size, size_t alignment, size_t largest);
 /* File an extent in state MERGING, merged with its neighbours. */
 void ecache_put(struct ecache *ec, struct edata *e);
+/* Cut e, in state MERGING, to exactly `size' bytes at `alignment'; what is cut off is filed.  NULL:
+ * the hook refuses, or no memory for a record; all of e is filed. */
+struct edata *ecache_carve(struct ecache *ec, struct edata *e, size_t size, size_t alignment);
 /* `size' bytes right behind e, in state MERGING; NULL: not there. */
 struct edata *ecache_take_behind(struct ecache *ec, const struct edata *e, size_t size);
 /* What has been here longest, at most `limit' bytes of it, in state MERGING; NULL: empty. */

@@ -22,9 +22,9 @@ _Atomic(bool) pac_default_bounded = true;
 
 /* A fresh mapping of `size' bytes as an extent in state MERGING. NULL: no memory. */
 static struct edata *
-map_extent(struct pac *pac, size_t size, size_t alignment)
+map_extent(struct pac *pac, size_t size, size_t alignment, enum os_commit commit)
 {
-	bool zeroed = false, committed = true;
+	bool zeroed = false, committed = commit == OS_COMMITTED;
 	struct edata *e = edata_pool_get(pac->edata_pool, pac->arena_index);
 
 	if (e == NULL)
@@ -73,31 +73,53 @@ advance_step(struct pac *pac, size_t step)
 		pac->grow_next = os_page_size;
 }
 
-/* More address space, at least `size' bytes at `alignment'. What is not used goes to retained. */
+/*
+ * A growth step, in state MERGING.  A user's hook may allocate: it runs with the lock free, so that
+ * two steps at a time are possible then.
+ */
+static struct edata *
+map_step(struct pac *pac, size_t size, size_t alignment)
+{
+	const bool is_default = ehooks_are_default(pac->ehooks);
+	struct edata *e = NULL;
+
+	mutex_lock(&pac->grow_lock);
+	const size_t step = step_for(pac, size, alignment);
+	if (!is_default)
+		mutex_unlock(&pac->grow_lock);
+	if (step >= size)
+		e = map_extent(pac, step, os_page_size, OS_RESERVED);
+	if (!is_default)
+		mutex_lock(&pac->grow_lock);
+	if (e != NULL)
+		advance_step(pac, step);
+	mutex_unlock(&pac->grow_lock);
+	return e;
+}
+
+/* New address space, counted as retained; what is not used of a step is filed there. */
 static struct edata *
 grow(struct pac *pac, size_t size, size_t alignment)
 {
 	struct edata *e = NULL;
 
-	if (opt.retain) {
-		mutex_lock(&pac->grow_lock);
-		const size_t step = step_for(pac, size, alignment);
-		if (step >= size)
-			e = map_extent(pac, step, os_page_size);
-		if (e != NULL)
-			advance_step(pac, step);
-		mutex_unlock(&pac->grow_lock);
+	/* Relaxed: a hint. */
+	if (opt.retain && !load_relaxed(&pac->is_exact)) {
+		struct edata *step = map_step(pac, size, alignment);
+		if (step != NULL) {
+			fetch_add_relaxed(&pac->stats.retained, step->size);
+			e = ecache_carve(&pac->retained, step, size, alignment);
+		}
+		/* Hooks that do not split would have us map one step after the other in vain. */
+		if (step != NULL && e == NULL && !ehooks_are_default(pac->ehooks))
+			store_relaxed(&pac->is_exact, true);
 	}
-	if (e == NULL)
-		e = map_extent(pac, size, alignment);
-	if (e == NULL)
-		return NULL;
-	fetch_add_relaxed(&pac->stats.retained, e->size);
-	if (e->size == size && is_aligned(e->addr, alignment))
+	if (e != NULL)
 		return e;
-	/* File it and take it out again: one way to cut, whatever other threads do meanwhile. */
-	ecache_put(&pac->retained, e);
-	return ecache_take(&pac->retained, size, alignment, SIZE_MAX);
+	e = map_extent(pac, size, alignment, OS_COMMITTED);
+	if (e != NULL)
+		fetch_add_relaxed(&pac->stats.retained, size);
+	return e;
 }
 
 /* ---- the interface -------------------------------------------------------------------------- */
@@ -400,4 +422,6 @@ pac_fork_child(struct pac *pac)
 	(void)mutex_fork_child(&pac->grow_lock);
 	(void)mutex_fork_child(&pac->decay[DECAY_MUZZY].lock);
 	(void)mutex_fork_child(&pac->decay[DECAY_DIRTY].lock);
+	/* The thread that purged is not here; what it had taken out is lost. */
+	pac->decay[DECAY_DIRTY].is_purging = pac->decay[DECAY_MUZZY].is_purging = false;
 }

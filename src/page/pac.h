@@ -14,8 +14,8 @@
  * control node; -1 too) switches the bound off.
  *
  * Locking: each ecache has a lock (rank ECACHE, one at a time); growth is serialised by `grow_lock';
- * each decay has one.  Hooks and system calls run with none of them held, except grow_lock and the
- * decay lock (trylock).
+ * each decay has one.  Hooks run with none of them held, and so do system calls, but for the map
+ * of the default hooks under grow_lock.
  */
 #ifndef TRACT_PAGE_PAC_H
 #define TRACT_PAGE_PAC_H
@@ -50,6 +50,7 @@ struct pac {
 	struct mutex grow_lock;
 	size_t grow_next;  /* Guarded by grow_lock: bytes of the next step. */
 	_Atomic(size_t) grow_limit; /* largest step; relaxed */
+	_Atomic(bool) is_exact;     /* the hooks refused to split a step: no more steps */
 	_Atomic(uint64_t) next_sn;
 	_Atomic(bool) bounded; /* the bound by amount is on */
 	/* Peak of active pages in the current and the last second; relaxed, a hint. */

@@ -112,29 +112,64 @@ purge_to(struct pac *pac, enum decay_kind kind, size_t limit, enum purge_extent 
 
 /* ---- when ------------------------------------------------------------------------------------ */
 
+static size_t
+pages_of(struct pac *pac, enum decay_kind kind)
+{
+	return kind == DECAY_DIRTY ? pac_dirty_pages(pac) : pac_muzzy_pages(pac);
+}
+
+/* How many of the pages may stay by the curve and the bound. */
+static size_t
+limit_locked(struct pac *pac, enum decay_kind kind, size_t present)
+{
+	struct decay *d = &pac->decay[kind];
+	const uint64_t now = os_clock_coarse_ns();
+	size_t limit = present;
+
+	assert(mutex_is_held(&d->lock));
+	if (decay_advance(d, now, present))
+		limit = decay_limit(d);
+	if (kind == DECAY_DIRTY && load_relaxed(&pac->bounded))
+		limit = min_size(limit, dirty_bound(pac, now));
+	return limit;
+}
+
+/* One thread at a time; skipped where another one is at it. */
+static void
+purge_by_curve(struct pac *pac, enum decay_kind kind)
+{
+	struct decay *d = &pac->decay[kind];
+	const size_t present = pages_of(pac, kind);
+
+	if (!mutex_trylock(&d->lock))
+		return;
+	const size_t limit = d->is_purging ? present : limit_locked(pac, kind, present);
+	const bool is_over = limit < present;
+	if (is_over)
+		d->is_purging = true;
+	mutex_unlock(&d->lock);
+	if (!is_over)
+		return;
+	purge_to(pac, kind, limit, PURGE_BY_CURVE);
+	mutex_lock(&d->lock);
+	d->is_purging = false;
+	decay_purged(d, pages_of(pac, kind));
+	mutex_unlock(&d->lock);
+}
+
 static void
 decay_kind(struct pac *pac, enum decay_kind kind, enum purge_extent how)
 {
 	struct decay *d = &pac->decay[kind];
-	const uint64_t now = os_clock_coarse_ns();
-	const size_t present = kind == DECAY_DIRTY ? pac_dirty_pages(pac) : pac_muzzy_pages(pac);
-	size_t limit = present;
 
-	if (how == PURGE_EVERYTHING)
-		mutex_lock(&d->lock);
-	else if (!mutex_trylock(&d->lock))
+	if (how == PURGE_BY_CURVE && decay_get_ms(d) != 0) {
+		purge_by_curve(pac, kind);
 		return;
-	const ssize_t ms = decay_get_ms(d);
-	if (how == PURGE_EVERYTHING || ms == 0)
-		limit = 0;
-	else if (ms > 0 && decay_advance(d, now, present))
-		limit = decay_limit(d);
-	if (kind == DECAY_DIRTY && load_relaxed(&pac->bounded))
-		limit = min_size(limit, dirty_bound(pac, now));
-	if (limit < present) {
-		purge_to(pac, kind, limit, how);
-		decay_purged(d, kind == DECAY_DIRTY ? pac_dirty_pages(pac) : pac_muzzy_pages(pac));
 	}
+	/* All of it, whoever else purges: any number of threads may take out of an ecache. */
+	purge_to(pac, kind, 0, how);
+	mutex_lock(&d->lock);
+	decay_purged(d, pages_of(pac, kind));
 	mutex_unlock(&d->lock);
 }
 
@@ -153,8 +188,7 @@ pac_set_decay_ms(struct pac *pac, enum decay_kind kind, ssize_t ms, bool is_expl
 	if (!decay_ms_is_valid(ms))
 		return false;
 	mutex_lock(&d->lock);
-	decay_restart(d, ms, os_clock_coarse_ns(),
-	    kind == DECAY_DIRTY ? pac_dirty_pages(pac) : pac_muzzy_pages(pac));
+	decay_restart(d, ms, os_clock_coarse_ns(), pages_of(pac, kind));
 	mutex_unlock(&d->lock);
 	if (kind == DECAY_DIRTY && is_explicit)
 		store_relaxed(&pac->bounded, false);
@@ -172,10 +206,9 @@ static uint64_t
 time_until(struct pac *pac, enum decay_kind kind, uint64_t now)
 {
 	struct decay *d = &pac->decay[kind];
-	const size_t present = kind == DECAY_DIRTY ? pac_dirty_pages(pac) : pac_muzzy_pages(pac);
 
 	mutex_lock(&d->lock);
-	const uint64_t ns = decay_ns_until(d, now, present, WAKE_PAGES);
+	const uint64_t ns = decay_ns_until(d, now, pages_of(pac, kind), WAKE_PAGES);
 	mutex_unlock(&d->lock);
 	return ns;
 }
