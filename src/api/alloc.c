@@ -20,16 +20,6 @@
 
 uint8_t medium_lookup[SC_OWNED_MAX / MEDIUM_STEP + 1];
 
-static void *malloc_slow(size_t size);
-
-static ALWAYS_INLINE void *
-malloc_inline(size_t size)
-{
-	void *p = malloc_hit(size);
-
-	return LIKELY(p != NULL) ? p : malloc_slow(size);
-}
-
 EXPORT HOT void *
 API(malloc)(size_t size)
 {
@@ -189,20 +179,39 @@ alloc_requested(const struct alloc_request *r)
 	return p;
 }
 
-/* malloc when its list is empty, the object is large, or the thread is in a mode. */
+/* The thread has no tcache, or is in a mode, or memory lacks. */
 static COLD void *
-malloc_slow(size_t size)
+malloc_unusual(size_t size)
 {
-	struct tcache *tc = thread_tcache;
-	void *p;
+	void *p = alloc_requested(&(struct alloc_request){ .size = size });
 
-	if (LIKELY(tc != &tcache_none && size <= SC_OWNED_MAX)) {
-		p = tcache_refill(tc, class_of_request(size));
-	} else if (tc != &tcache_none && (size = size_usable(size)) != SIZE_TOO_LARGE) {
-		p = alloc_extent(tc->arena, tc, size, 1, ZERO_NO);
-	} else {
-		p = alloc_requested(&(struct alloc_request){ .size = size });
-	}
+	if (p == NULL)
+		errno = ENOMEM;
+	return p;
+}
+
+/* Most often the current slab has a free list by now. */
+NOINLINE void *
+malloc_refill(size_t size, struct tcache *tc, size_t szind)
+{
+	struct edata *e = tc->classes[szind].current;
+
+	if (LIKELY(e != NULL && e->free != NULL))
+		return tcache_take_free(tc, szind, e);
+	if (UNLIKELY(tc == &tcache_none))
+		return malloc_unusual(size);
+	void *p = tcache_refill(tc, (unsigned)szind);
+	return LIKELY(p != NULL) ? p : malloc_unusual(size);
+}
+
+NOINLINE void *
+malloc_large(size_t size, struct tcache *tc)
+{
+	const size_t usable = size_usable(size);
+
+	if (UNLIKELY(tc == &tcache_none || usable == SIZE_TOO_LARGE))
+		return malloc_unusual(size);
+	void *p = alloc_extent(tc->arena, tc, usable, 1, ZERO_NO);
 	if (UNLIKELY(p == NULL))
 		errno = ENOMEM;
 	return p;

@@ -33,23 +33,27 @@ tcache_pop(struct tcache *tc, size_t szind)
 	return p;
 }
 
-/* NULL: not a hit; the caller takes its slow path.  Two pops, not one behind a choice of class: so
- * gcc keeps the result where it must end. */
+/* The list of the class is empty; the size has no class.  Both set errno; tc is thread_tcache. */
+void *malloc_refill(size_t size, struct tcache *tc, size_t szind);
+void *malloc_large(size_t size, struct tcache *tc);
+
+/* Two pops, not one behind a choice of class: so gcc keeps the result where it must end. */
 static ALWAYS_INLINE void *
-malloc_hit(size_t size)
+malloc_inline(size_t size)
 {
 	struct tcache *tc = thread_tcache;
 
 	if (LIKELY(size <= SC_LOOKUP_MAX)) {
-		void *p = tcache_pop(tc, tc->lookup[(size + 7) >> 3]);
-		if (LIKELY(p != NULL))
-			return p;
-	} else if (size <= SC_OWNED_MAX) {
-		void *p = tcache_pop(tc, medium_class(size));
-		if (LIKELY(p != NULL))
-			return p;
+		const size_t szind = tc->lookup[(size + 7) >> 3];
+		void *p = tcache_pop(tc, szind);
+		return LIKELY(p != NULL) ? p : malloc_refill(size, tc, szind);
 	}
-	return NULL;
+	if (LIKELY(size <= SC_OWNED_MAX)) {
+		const size_t szind = medium_class(size);
+		void *p = tcache_pop(tc, szind);
+		return LIKELY(p != NULL) ? p : malloc_refill(size, tc, szind);
+	}
+	return malloc_large(size, tc);
 }
 
 #endif

@@ -82,13 +82,6 @@ cxx_new_failed(size_t size, size_t alignment, enum cxx_throw throws)
  * -----------------------------------------------------
  */
 
-COLD static void *
-new_slow(size_t size)
-{
-	void *p = alloc_malloc(size);
-	return LIKELY(p != NULL) ? p : cxx_new_failed(size, 1, CXX_THROWS);
-}
-
 /*
  * A body has a name of its own, so that the nothrow form can tell whether the program has
  * another.
@@ -96,8 +89,8 @@ new_slow(size_t size)
 static void *
 new_here(size_t size)
 {
-	void *p = malloc_hit(size);
-	return LIKELY(p != NULL) ? p : new_slow(size);
+	void *p = malloc_inline(size);
+	return LIKELY(p != NULL) ? p : cxx_new_failed(size, 1, CXX_THROWS);
 }
 
 static void *

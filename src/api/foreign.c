@@ -15,9 +15,11 @@
 
 #include <dlfcn.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "api/alloc.h"
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "extent/emap.h"
@@ -147,6 +149,19 @@ foreign_usable_size(const void *p)
 	if (!once_run(&once, look_up) || libc_usable_size == NULL || !is_libc_block(p))
 		return 0;
 	return libc_usable_size((void *)(uintptr_t)p);
+}
+
+void *
+foreign_realloc(void *p, size_t size)
+{
+	const size_t old = foreign_usable_size(p);
+	void *new = alloc_malloc(size);
+
+	if (new == NULL)
+		return NULL;
+	memcpy(new, p, min_size(old, size));
+	(void)foreign_free(p);
+	return new;
 }
 
 void

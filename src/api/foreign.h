@@ -15,6 +15,10 @@
 bool foreign_free(void *p);
 /* Usable bytes, 0 when it is nobody's. */
 size_t foreign_usable_size(const void *p);
+
+/* realloc of what has a usable size above 0: moves it to us; NULL and ENOMEM: it is untouched. */
+void *foreign_realloc(void *p, size_t size);
+
 /* In a fork child. */
 void foreign_fork_child(void);
 

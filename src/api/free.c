@@ -162,7 +162,7 @@ free_foreign(void *p)
 }
 
 /* In a mode: count, fill, and no tcache while it is off or a hook runs. */
-static COLD void
+static NOINLINE void
 free_unusual(struct edata *e, void *p)
 {
 	struct thread *thread = thread_self;
@@ -180,11 +180,11 @@ free_unusual(struct edata *e, void *p)
 	free_known(tc, e, p);
 }
 
-static COLD void
+static NOINLINE void
 free_classified(void *p, struct edata *e, struct tcache *tc)
 {
 	const int saved = errno;
-	const uintptr_t word = (uintptr_t)e - (uintptr_t)RTREE_ORIGIN;
+	const uintptr_t word = (uintptr_t)e - RTREE_ORIGIN;
 
 	if (UNLIKELY(word == 0 || (word & EMAP_TAG_MASK) != 0))
 		free_foreign(p);

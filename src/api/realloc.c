@@ -19,7 +19,7 @@
 #include "os/pages.h"
 
 /* From here on a move by page tables beats a copy. */
-#define MOVE_BY_PAGES_MIN ((size_t)256 << 10)
+#define MOVE_BY_PAGES_MIN ((size_t)1 << 20)
 
 size_t
 alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra, enum alloc_zero zero)
@@ -43,19 +43,23 @@ alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra, enum 
 	return e->size;
 }
 
-/* Contents of `old' to `new', both extents: by page tables where that is possible and pays. */
+/*
+ * Contents of `from' to `to' by page tables, where that pays: when copying would have to back fresh
+ * pages while as many stay behind unused.
+ */
 static bool
 move_pages(struct edata *from, void *to, size_t bytes)
 {
 	const struct edata *target = emap_lookup(to);
 
-	if (bytes < MOVE_BY_PAGES_MIN || target->use != USE_LARGE || from->use != USE_LARGE
+	if (bytes < MOVE_BY_PAGES_MIN || bytes != from->size || from->use != USE_LARGE
+	    || target->use != USE_LARGE || !target->is_fresh
 	    || !ehooks_are_default(&arena_of(from)->ehooks)
 	    || !ehooks_are_default(&arena_of(target)->ehooks))
 		return false;
-	if (!os_pages_move(to, edata_base(from), align_down(bytes, os_page_size)))
+	if (!os_pages_move(to, edata_base(from), bytes))
 		return false;
-	from->zeroed = false;
+	from->is_unbacked = true;
 	return true;
 }
 
@@ -74,11 +78,34 @@ alloc_move(void *p, struct edata *e, const struct alloc_request *request)
 	return new;
 }
 
-void *
-alloc_resize(void *p, size_t size)
+/* Stay for less than a quarter of shrinking: the same object will often grow again. */
+static inline bool
+stays(size_t old, size_t size)
 {
-	struct edata *e = alloc_find("realloc of a pointer that is not from here", p);
+	return size <= old && size >= old - old / 4;
+}
 
+/* An object of the C library moves in here. */
+static void *
+resize_foreign(void *p, size_t old, size_t size)
+{
+	void *new = alloc_malloc(size);
+
+	if (new == NULL)
+		return NULL;
+	memcpy(new, p, min_size(old, size));
+	(void)foreign_free(p);
+	return new;
+}
+
+static NOINLINE void *
+resize_slow(void *p, size_t size)
+{
+	const size_t foreign = emap_lookup(p) == NULL ? foreign_usable_size(p) : 0;
+
+	if (UNLIKELY(foreign != 0))
+		return resize_foreign(p, foreign, size);
+	struct edata *e = alloc_find("realloc of a pointer that is not from here", p);
 	if (UNLIKELY(e == NULL))
 		return NULL;
 	const size_t old = alloc_usable_size(p, e);
@@ -87,8 +114,7 @@ alloc_resize(void *p, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	/* Stay for less than a quarter of shrinking: the same object will often grow again. */
-	if (wanted == old || (wanted < old && wanted >= old - old / 4))
+	if (wanted == old || stays(old, size))
 		return p;
 	if (e->use == USE_LARGE && wanted > SC_OWNED_MAX
 	    && alloc_resize_in_place(p, e, size, 0, ZERO_NO) == wanted)
@@ -97,6 +123,16 @@ alloc_resize(void *p, size_t size)
 	if (new == NULL)
 		errno = ENOMEM;
 	return new;
+}
+
+void *
+alloc_resize(void *p, size_t size)
+{
+	const struct edata *e = emap_lookup(p);
+
+	if (LIKELY(e != NULL && e->use == USE_SLAB && stays(slab_region_size(e), size)))
+		return p;
+	return resize_slow(p, size);
 }
 
 static void *

@@ -95,7 +95,7 @@ message_limit(const struct edata *e)
 	    ? TCACHE_MESSAGE_COUNT : (unsigned)(TCACHE_MESSAGE_BYTES / size) + 1;
 }
 
-COLD void
+NOINLINE void
 tcache_message_full(struct tcache *tc, struct tcache_message *m)
 {
 	post_message(tc, m);

@@ -18,27 +18,6 @@ tcache_init(struct tcache *tc, struct arena *arena)
 	}
 }
 
-static void
-count_taken(struct tcache_class *k, unsigned n)
-{
-	owner_add(&k->n_taken, (uint64_t)n);
-	owner_add(&k->n_fills, (uint64_t)1);
-}
-
-/* The free list of a slab in service, whole, becomes the class's list; its first region. */
-static void *
-take_free(struct tcache *tc, unsigned szind, struct edata *e)
-{
-	void *p = e->free;
-
-	assert(tc->list[szind] == NULL && e->slab_state == SLAB_CURRENT);
-	count_taken(&tc->classes[szind], e->carved - e->need);
-	e->need = e->carved;
-	e->free = NULL;
-	tc->list[szind] = *(void **)p;
-	return p;
-}
-
 /* Link some untouched regions of the current slab to the class's list; the first of them. */
 static void *
 carve(struct tcache *tc, unsigned szind, struct edata *e)
@@ -59,7 +38,7 @@ carve(struct tcache *tc, unsigned szind, struct edata *e)
 	*(void **)last = NULL;
 	e->carved = (uint16_t)(e->carved + n);
 	e->need += n;
-	count_taken(&tc->classes[szind], n);
+	tcache_count_taken(&tc->classes[szind], n);
 	tc->list[szind] = *(void **)first;
 	return first;
 }
@@ -73,7 +52,7 @@ use_current(struct tcache *tc, unsigned szind)
 	if (e == NULL)
 		return NULL;
 	if (e->free != NULL)
-		return take_free(tc, szind, e);
+		return tcache_take_free(tc, szind, e);
 	return e->carved < e->nregs ? carve(tc, szind, e) : NULL;
 }
 
@@ -142,7 +121,7 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 	return carve(tc, szind, e);
 }
 
-COLD void *
+NOINLINE void *
 tcache_refill(struct tcache *tc, unsigned szind)
 {
 	struct tcache_class *k = &tc->classes[szind];
@@ -151,7 +130,7 @@ tcache_refill(struct tcache *tc, unsigned szind)
 
 	assert(tc->list[szind] == NULL);
 	if (LIKELY(k->current != NULL && k->current->free != NULL))
-		return take_free(tc, szind, k->current);
+		return tcache_take_free(tc, szind, k->current);
 	tcache_tick(tc);
 	if (tcache_has_mail(tc))
 		(void)tcache_drain(tc);
@@ -187,7 +166,7 @@ keep_or_delete(struct tcache *tc, struct edata *e)
 	arena_slab_delete(tc->arena, e);
 }
 
-COLD void
+NOINLINE void
 tcache_slab_event(struct tcache *tc, struct edata *e)
 {
 	struct tcache_class *k = &tc->classes[e->szind];

@@ -109,6 +109,27 @@ void tcache_slab_event(struct tcache *tc, struct edata *e);
 void tcache_unlist(struct tcache *tc, unsigned szind);
 void tcache_check(struct tcache *tc);
 
+static inline void
+tcache_count_taken(struct tcache_class *k, unsigned n)
+{
+	owner_add(&k->n_taken, (uint64_t)n);
+	owner_add(&k->n_fills, (uint64_t)1);
+}
+
+/* The free list of the current slab, whole, becomes the class's list; its first region. */
+static inline void *
+tcache_take_free(struct tcache *tc, size_t szind, struct edata *e)
+{
+	void *p = e->free;
+
+	assert(tc->list[szind] == NULL && e->slab_state == SLAB_CURRENT);
+	tcache_count_taken(&tc->classes[szind], e->carved - e->need);
+	e->need = e->carved;
+	e->free = NULL;
+	tc->list[szind] = *(void **)p;
+	return p;
+}
+
 /* Push a region on an own slab's free list; what free's hit path does. */
 static inline void
 tcache_free_own(struct tcache *tc, struct edata *e, void *p)

@@ -65,7 +65,7 @@ trim_class(struct tcache *tc, unsigned szind)
 	k->taken_at_trim = taken;
 }
 
-COLD void
+NOINLINE void
 tcache_tick_now(struct tcache *tc)
 {
 	const uint64_t now = os_clock_coarse_ns();

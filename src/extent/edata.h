@@ -62,7 +62,8 @@ struct edata {
 	bool guarded : 1;
 	bool hpa : 1;        /* back end: PAC or HPA */
 	bool cached : 1;     /* large, kept free by a tcache: still active for everybody else */
-	bool has_dirty_gaps : 1; /* slab with whole free pages purged or to be purged */
+	bool is_fresh : 1;   /* large: came from retained, its pages are not backed until touched */
+	bool is_unbacked : 1; /* large: its pages were moved away, it reads as zero */
 	_Atomic(uint16_t) arena_index;
 	uint8_t slab_state;  /* enum slab_state of its owner, see cache/ and arena/ */
 	uint8_t epoch;       /* shared slab: that of its bin; another one means frozen by a fork */

@@ -14,7 +14,7 @@ tags(const struct edata *e)
 static uintptr_t
 word_of(const struct edata *e)
 {
-	return ((uintptr_t)e - (uintptr_t)RTREE_ORIGIN) | tags(e);
+	return ((uintptr_t)e - RTREE_ORIGIN) | tags(e);
 }
 
 static void
@@ -43,7 +43,7 @@ emap_lookup_any(const void *p)
 bool
 emap_register(struct edata *e)
 {
-	assert(is_aligned((uintptr_t)e - (uintptr_t)RTREE_ORIGIN, EDATA_ALIGNMENT));
+	assert(is_aligned((uintptr_t)e - RTREE_ORIGIN, EDATA_ALIGNMENT));
 	assert(is_aligned(e->addr, GRANULE) && e->size != 0);
 	if (!rtree_cover(e->addr, edata_end(e)))
 		return false;

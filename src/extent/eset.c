@@ -85,6 +85,7 @@ root_of(const struct eset *eset, unsigned class)
 	return node == NULL ? NULL : CONTAINER_OF(node, struct edata, node);
 }
 
+/* Does it hold `size' bytes at `alignment'? */
 static bool
 holds(const struct edata *e, size_t size, size_t alignment)
 {
@@ -122,31 +123,21 @@ fit_below(const struct eset *eset, unsigned class, size_t size, size_t alignment
 struct edata *
 eset_fit(struct eset *eset, size_t size, size_t alignment, size_t largest)
 {
-	const size_t padded = alignment <= os_page_size ? size : size + alignment - os_page_size;
-	const unsigned first = eset_class_ceil(size), sure = eset_class_ceil(padded);
-	struct edata *best = NULL;
+	const unsigned first = eset_class_ceil(size);
+	struct edata *e = NULL;
 
 	if (load_relaxed(&eset->npages) << LG_GRANULE < size)
 		return NULL;
+	if (first > eset_class_floor(size))
+		e = fit_below(eset, first - 1, size, alignment);
 	for (size_t class = bitmap_first_set_from(eset->nonempty, ESET_CLASSES, first);
-	     class < ESET_CLASSES;
+	     e == NULL && class < ESET_CLASSES && eset_class_size((unsigned)class) <= largest;
 	     class = bitmap_first_set_from(eset->nonempty, ESET_CLASSES, class + 1)) {
-		if (eset_class_size((unsigned)class) > largest && best != NULL)
-			break;
-		if (eset_class_size((unsigned)class) > largest)
-			return best;
-		struct edata *e = root_of(eset, (unsigned)class);
-		if (class < sure && !holds(e, size, alignment))
-			continue;
-		if (best == NULL || edata_is_older(e, best))
-			best = e;
+		struct edata *root = root_of(eset, (unsigned)class);
+		if (holds(root, size, alignment))
+			e = root;
 	}
-	if (first > eset_class_floor(size)) {
-		struct edata *e = fit_below(eset, first - 1, size, alignment);
-		if (e != NULL && (best == NULL || edata_is_older(e, best)))
-			best = e;
-	}
-	return best;
+	return e;
 }
 
 struct edata *

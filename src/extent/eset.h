@@ -33,8 +33,10 @@ void eset_init(struct eset *eset);
 void eset_insert(struct eset *eset, struct edata *e);
 void eset_remove(struct eset *eset, struct edata *e);
 /*
- * The oldest, then lowest extent that holds `size' bytes at `alignment'; none of a class above
- * `largest' bytes.  NULL: none.  The extent stays in the set.
+ * An extent that holds `size' bytes at `alignment', of the smallest class that has one, none above
+ * `largest' bytes; within the class the oldest mapping, lowest address.  (The oldest of all classes
+ * instead cuts up the largest extents first: a third more peak memory on buffers of 1-25 MiB.)
+ * NULL: none.  The extent stays in the set.
  */
 struct edata *eset_fit(struct eset *eset, size_t size, size_t alignment, size_t largest);
 /* The extent that has been here longest; NULL when empty. */

@@ -47,7 +47,7 @@ struct rtree {
 
 extern struct rtree rtree ALIGNED(128);
 
-#define RTREE_ORIGIN ((char *)&rtree)
+#define RTREE_ORIGIN ((uintptr_t)&rtree)
 
 typedef _Atomic(uintptr_t) rtree_word;
 

@@ -11,8 +11,12 @@
 #include "page/pac_purge.h"
 #include "sync/fork.h"
 
+/* A growth step holds so many requests like the one that caused it; none is larger than this,
+ * but for one request. */
+#define STEP_REQUESTS 4
+#define STEP_MAX ((size_t)1 << 30)
 /* From here on recycled memory is zeroed by the kernel rather than by us. */
-#define ZERO_BY_PURGE_MIN ((size_t)4 << 20)
+#define ZERO_BY_PURGE_MIN ((size_t)32 << 20)
 
 /* Relaxed: set at boot, and by control nodes; arenas made later use them. */
 _Atomic(ssize_t) pac_default_ms[DECAY_KINDS];
@@ -54,23 +58,26 @@ map_extent(struct pac *pac, size_t size, size_t alignment, enum os_commit commit
 	return NULL;
 }
 
-/* The bytes of the next growth step that holds `size' at `alignment'. */
+/*
+ * The bytes of the next growth step that holds `size' at `alignment'.  Steps double, and hold a large
+ * request several times: no extent merges across two mappings, so few big ones fragment less.
+ */
 static size_t
 step_for(const struct pac *pac, size_t size, size_t alignment)
 {
-	const size_t padded = alignment <= os_page_size ? size : size + alignment;
+	const size_t padded = alignment <= os_page_size ? size : checked_add(size, alignment);
+	const size_t several = checked_mul(padded, STEP_REQUESTS);
+	const size_t limit = load_relaxed(&pac->grow_limit);
 
-	return max_size(pac->grow_next, align_up(padded, os_page_size));
+	return align_up(max_size(padded, min_size(max_size(pac->grow_next, several), limit)),
+	    os_page_size);
 }
 
 static void
-advance_step(struct pac *pac, size_t step)
+advance_step(struct pac *pac)
 {
-	const size_t next = eset_class_size(eset_class_floor(step) + 1);
-
-	pac->grow_next = min_size(align_up(next, os_page_size), load_relaxed(&pac->grow_limit));
-	if (pac->grow_next < os_page_size)
-		pac->grow_next = os_page_size;
+	pac->grow_next = min_size(min_size(2 * pac->grow_next, STEP_MAX),
+	    max_size(load_relaxed(&pac->grow_limit), os_page_size));
 }
 
 /*
@@ -84,15 +91,17 @@ map_step(struct pac *pac, size_t size, size_t alignment)
 	struct edata *e = NULL;
 
 	mutex_lock(&pac->grow_lock);
-	const size_t step = step_for(pac, size, alignment);
+	size_t step = step_for(pac, size, alignment);
 	if (!is_default)
 		mutex_unlock(&pac->grow_lock);
-	if (step >= size)
-		e = map_extent(pac, step, os_page_size, OS_RESERVED);
+	/* Near a limit of address space by halves: mappings of one slab each would never merge. */
+	while (step >= size
+	    && (e = map_extent(pac, step, os_page_size, OS_RESERVED)) == NULL && is_default)
+		step = step / 2 & ~(os_page_size - 1);
 	if (!is_default)
 		mutex_lock(&pac->grow_lock);
 	if (e != NULL)
-		advance_step(pac, step);
+		advance_step(pac);
 	mutex_unlock(&pac->grow_lock);
 	return e;
 }
@@ -211,6 +220,8 @@ pac_alloc(struct pai *self, const struct page_request *request, bool *deferred)
 	}
 	if (request->zero)
 		zero(pac, e);
+	e->is_fresh = e->zeroed && !request->zero;
+	e->is_unbacked = false;
 	e->zeroed = false;
 	e->use = (uint8_t)request->use;
 	e->szind = request->szind;
@@ -238,13 +249,21 @@ file_dirty(struct pac *pac, struct edata *e, bool *deferred)
 static void
 pac_dalloc(struct pai *self, struct edata *e, bool *deferred)
 {
+	struct pac *pac = pac_of(self);
+
 	assert(load_relaxed(&e->owner) == NULL && load_relaxed(&e->remote) == 0);
 	/* Before the extent can be reused: a stale free must not find a word in its middle. */
 	if (e->use == USE_SLAB)
 		emap_deregister_interior(e);
 	e->use = USE_NONE;
 	emap_set_state(e, EXTENT_MERGING);
-	file_dirty(pac_of(self), e, deferred);
+	if (!e->is_unbacked) {
+		file_dirty(pac, e, deferred);
+		return;
+	}
+	e->zeroed = true;
+	fetch_sub_relaxed(&pac->stats.active_pages, e->size / os_page_size);
+	give_up(pac, e);
 }
 
 static struct edata *
