@@ -113,7 +113,7 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 		return fill_cold(tc, szind, 1u << k->n_cold_fills++);
 	struct edata *e = arena_slab_new(tc->arena, szind, tc);
 	if (e == NULL) {
-		tcache_large_flush(tc);
+		tcache_flush(tc);
 		return fill_cold(tc, szind, 1);
 	}
 	tc->owned_bytes += e->size;

@@ -166,10 +166,11 @@ find(struct pac *pac, size_t size, size_t alignment)
 	e = ecache_take(&pac->retained, size, alignment, SIZE_MAX);
 	if (e == NULL)
 		e = grow(pac, size, alignment);
-	if (e != NULL) {
-		fetch_sub_relaxed(&pac->stats.retained, size);
-		fetch_add_relaxed(&pac->stats.mapped, size);
-	}
+	/* Without new memory, from what `largest' was to keep whole. */
+	if (e == NULL)
+		return ecache_take(&pac->dirty, size, alignment, SIZE_MAX);
+	fetch_sub_relaxed(&pac->stats.retained, size);
+	fetch_add_relaxed(&pac->stats.mapped, size);
 	return e;
 }
 
