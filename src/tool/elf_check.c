@@ -17,6 +17,11 @@
 
 #include "base/attr.h"
 
+/* musl's header does not know it yet. */
+#ifndef EM_LOONGARCH
+#define EM_LOONGARCH 258
+#endif
+
 /* Linux follows four scripts that name each other as interpreters, then says ELOOP. */
 #define SCRIPT_DEPTH_MAX 4
 /* The kernel looks at this much of a file's first line. */
