@@ -15,7 +15,8 @@
 
 extern _Atomic(bool) boot_done; /* Release once; the allocator works. */
 
-/* False: no memory even for the first arena, or boot itself has called; a later call tries again. */
+/* False: no memory even for the first arena, or boot itself has called; a later call
+ * tries again. */
 bool boot_slow(void);
 
 static inline bool

@@ -4,8 +4,8 @@
  * before a block, in a place where only glibc's blocks can be.
  *
  *	heap      between the start of the brk heap and its end, which tract never uses
- *	mapping   a block with a mapping of its own: two words behind the start of a page, the header
- *	          says so, and no extent of tract covers it
+ *	mapping   a block with a mapping of its own: two words behind the start of a page, the
+ *	          header says so, and no extent of tract covers it
  *
  * Blocks of glibc's further arenas cannot be told from other memory and are reported like any
  * pointer that is nobody's.

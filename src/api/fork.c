@@ -78,10 +78,10 @@ reset_all(void)
 }
 
 /*
- * Handlers of others run before and after ours, and may allocate.  Such a one is going to wait for a
- * lock that we did not get: in the child that lock's holder does not exist, in the parent it may
- * wait for one that we hold.  Or the handler of a signal that interrupted malloc has forked, and
- * allocates in the child.
+ * Handlers of others run before and after ours, and may allocate.  Such a one is going to
+ * wait for a lock that we did not get: in the child that lock's holder does not exist, in
+ * the parent it may wait for one that we hold.  Or the handler of a signal that
+ * interrupted malloc has forked, and allocates in the child.
  */
 static void
 rescue(const struct mutex *m)

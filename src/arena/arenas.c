@@ -76,8 +76,8 @@ arena_create_manual(const arena_config_t *config)
 {
 	struct arena *arena = NULL;
 
-	/* Its hooks may be called while its first block is mapped, so no lock is held then: the index
-	 * is reserved first. */
+	/* Its hooks may be called while its first block is mapped, so no lock is held
+	 * then: the index is reserved first. */
 	mutex_lock(&arenas_lock);
 	unsigned index = n_automatic + (opt.oversize_threshold != 0);
 	while (index < ARENAS_MAX

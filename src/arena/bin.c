@@ -2,8 +2,8 @@
 /*
  * bin -- the shared slabs of one class, and the birth and death of all slabs of it.
  *
- * Always true while `lock' is free: a shared slab is current, or in `partial' (0 < need < nregs), or
- * in `full' (need == nregs); one without live regions is current or gone.
+ * Always true while `lock' is free: a shared slab is current, or in `partial' (0 < need <
+ * nregs), or in `full' (need == nregs); one without live regions is current or gone.
  */
 #include "arena/arena.h"
 

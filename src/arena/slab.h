@@ -2,11 +2,11 @@
 /*
  * slab -- pages cut into equal regions, and the arithmetic on them.
  *
- * A slab is shared (owner NULL: regions are bits in `bitmap', 1 = free, under its bin's lock; `need'
- * counts the live ones; never written into) or owned by one tcache (free regions linked through
- * themselves from `free'; those at and beyond `carved' were never touched; see cache/tcache.h for
- * `need').  Every slab has room for its bitmap from the start, so that an owned one can be shared
- * without failing.
+ * A slab is shared (owner NULL: regions are bits in `bitmap', 1 = free, under its bin's
+ * lock; `need' counts the live ones; never written into) or owned by one tcache (free
+ * regions linked through themselves from `free'; those at and beyond `carved' were never
+ * touched; see cache/tcache.h for `need').  Every slab has room for its bitmap from the
+ * start, so that an owned one can be shared without failing.
  */
 #ifndef TRACT_ARENA_SLAB_H
 #define TRACT_ARENA_SLAB_H

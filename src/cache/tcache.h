@@ -4,7 +4,7 @@
  *
  * The main invariant.  A region of an owned slab is in exactly one place:
  *
- *	in the program, or on the tcache's list of the class       ("live": counted in the slab's need)
+ *	in the program, or on the tcache's list of the class       (live: counted in need)
  *	on the slab's free list, on its remote chain, or uncarved  (free)
  *
  * list[c] holds regions of the class's current slab, taken from it whole (and, while the class is
@@ -18,8 +18,9 @@
  *	EMPTY     0                                        -
  *
  * A region freed by another thread goes, through that thread's message cache, on the slab's remote
- * chain; whoever made the chain non-empty announces the slab in the owner's inbox.  The owner drains
- * the inbox on slow paths.  Messages in flight count as live, so their slab stays.
+ * chain; whoever made the chain non-empty announces the slab in the owner's inbox.  The
+ * owner drains the inbox on slow paths.  Messages in flight count as live, so their slab
+ * stays.
  *
  * Only the owner thread touches a tcache, but `inbox'.  A tcache without thread lies in its arena's
  * pool, and belongs to the holder of arena->tcache_lock; see cache/pool.h.  tcaches are type-stable

@@ -68,7 +68,8 @@ neighbour_or_file(struct ecache *ec, struct edata *e, bool try_next, bool try_pr
 	struct edata *other = NULL;
 
 	mutex_lock(&ec->lock);
-	/* Only now: waiting for the lock in another library's fork handler may have frozen the set. */
+	/* Only now: waiting for the lock in another library's fork handler may have
+	 * frozen the set. */
 	if (ec->is_frozen)
 		try_next = try_previous = false;
 	if (try_next) {

@@ -5,7 +5,8 @@
 #include "meta/rtree.h"
 #include "os/pages.h"
 
-/* Extents of one class differ in size: how many of the class below the fitting one are looked at. */
+/* Extents of one class differ in size: how many of the class below the fitting one are
+ * looked at. */
 #define SAME_CLASS_LOOKS 32
 
 static bool

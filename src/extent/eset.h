@@ -3,8 +3,8 @@
  * eset -- free extents by size and age.
  *
  * An extent sits in the heap of the largest page class that is <= its size (four classes per
- * doubling), oldest mapping and lowest address first, and at the tail of an LRU list.  Everything is
- * guarded by the ecache's lock, except npages, which anybody may read.
+ * doubling), oldest mapping and lowest address first, and at the tail of an LRU list.
+ * Everything is guarded by the ecache's lock, except npages, which anybody may read.
  */
 #ifndef TRACT_EXTENT_ESET_H
 #define TRACT_EXTENT_ESET_H

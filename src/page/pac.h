@@ -3,19 +3,19 @@
  * pac -- the classic page allocator of an arena: dirty, muzzy and retained ecaches, growth of
  * address space in steps, and decay.
  *
- * Sources of an extent, in order: dirty, muzzy (when muzzy decay is on), retained, growth, the alloc
- * hook for exactly the size.  What is too large is split; the rest goes back where it came from, or
- * to retained from a fresh mapping.
- * Given back: to dirty, merged eagerly.  Decay moves it on: dirty -> muzzy (lazy purge) -> retained
- * (disposal cascade dalloc, decommit, purge_forced, purge_lazy).
+ * Sources of an extent, in order: dirty, muzzy (when muzzy decay is on), retained,
+ * growth, the alloc hook for exactly the size.  What is too large is split; the rest goes
+ * back where it came from, or to retained from a fresh mapping.
+ * Given back: to dirty, merged eagerly.  Decay moves it on: dirty -> muzzy (lazy purge) ->
+ * retained (disposal cascade dalloc, decommit, purge_forced, purge_lazy).
  *
- * Bound on dirty pages besides time: max(4 MiB, a quarter of active), and never so low that active +
- * dirty falls below the peak of active in the last second; an explicit decay setting (option, or
- * control node; -1 too) switches the bound off.
+ * Bound on dirty pages besides time: max(4 MiB, a quarter of active), and never so low
+ * that active + dirty falls below the peak of active in the last second; an explicit
+ * decay setting (option, or control node; -1 too) switches the bound off.
  *
- * Locking: each ecache has a lock (rank ECACHE, one at a time); growth is serialised by `grow_lock';
- * each decay has one.  Hooks run with none of them held, and so do system calls, but for the map
- * of the default hooks under grow_lock.
+ * Locking: each ecache has a lock (rank ECACHE, one at a time); growth is serialised by
+ * `grow_lock'; each decay has one.  Hooks run with none of them held, and so do system
+ * calls, but for the map of the default hooks under grow_lock.
  */
 #ifndef TRACT_PAGE_PAC_H
 #define TRACT_PAGE_PAC_H

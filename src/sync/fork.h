@@ -67,7 +67,8 @@ bool mutex_fork_prepare(struct mutex *m);
 void mutex_fork_parent(struct mutex *m);
 /* Reset m.  True: it was taken, so what it guards is whole; false: it may be torn. */
 bool mutex_fork_child(struct mutex *m);
-/* By a thread that waits for m while it is FORK_HELD: wait on, or steal it.  True: m is the caller's. */
+/* By a thread that waits for m while it is FORK_HELD: wait on, or steal it.  True: m is
+ * the caller's. */
 bool mutex_wait_for_fork(struct mutex *m);
 /*
  * Between these two, much later in the child: mutex_fork_child resets interrupted locks, and for

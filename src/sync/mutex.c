@@ -27,7 +27,8 @@
 #define LOCKED ((uint8_t)1)
 #define PARKED ((uint8_t)2)
 
-/* Spinning goes in rounds of 1, 2, ... up to this many pauses, so that spinners stay off the bus. */
+/* Spinning goes in rounds of 1, 2, ... up to this many pauses, so that spinners stay off
+ * the bus. */
 #define MAX_PAUSES 16
 
 const char *const lock_rank_names[RANK_COUNT] = {

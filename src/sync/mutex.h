@@ -64,7 +64,8 @@ bool mutex_trylock_for(struct mutex *m, uint64_t limit_ns);
 void mutex_unlock(struct mutex *m);
 /* m, which the caller holds, is held for its fork from now on; see sync/fork.h. */
 void mutex_hold_for_fork(struct mutex *m);
-/* Is m locked, and the caller the last that took it?  A guess in another thread's moment of taking. */
+/* Is m locked, and the caller the last that took it?  A guess in another thread's moment
+ * of taking. */
 bool mutex_was_taken_by_caller(const struct mutex *m);
 /* In a fork child: forget holders and sleepers. Keeps the counters. */
 void mutex_reset_in_child(struct mutex *m);

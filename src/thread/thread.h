@@ -55,15 +55,16 @@ extern struct thread thread_ended;
 void threads_boot(unsigned initial_modes);
 
 /*
- * The calling thread's record, made now if need be.  NULL: it has none and uses shared slabs, because
- * memory lacks, its end could not be noticed, or it has ended.
+ * The calling thread's record, made now if need be.  NULL: it has none and uses shared
+ * slabs, because memory lacks, its end could not be noticed, or it has ended.
  */
 struct thread *thread_start(void);
 
 void thread_set_mode(struct thread *thread, enum thread_mode mode);
 void thread_clear_mode(struct thread *thread, enum thread_mode mode);
 
-/* Use another arena from now on; gives the owned slabs back first. False: no memory for a tcache. */
+/* Use another arena from now on; gives the owned slabs back first.  False: no memory for a
+ * tcache. */
 bool thread_migrate(struct thread *thread, struct arena *arena);
 
 /* Across a fork. */

@@ -7,8 +7,8 @@
  *	threads late N         frees by and to threads that have ended, after the last destructor
  *	threads keys           a thread while no key is left for anybody
  *
- * Prints how much resident memory grew, in KiB, after a warm-up of a tenth of the work; exits with 1
- * if that is above a MiB.
+ * Prints how much resident memory grew, in KiB, after a warm-up of a tenth of the work;
+ * exits with 1 if that is above a MiB.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -161,7 +161,8 @@ main(int argc, char **argv)
 	}
 	if (strcmp(mode, "late") == 0) {
 		static pthread_key_t late;
-		/* Beyond libc's first table, so that its second-level block is allocated and freed. */
+		/* Beyond libc's first table, so that its second-level block is allocated
+		 * and freed. */
 		for (int i = 0; i < 100; i++)
 			pthread_key_create(&late, i == 99 ? free_late : NULL);
 		return measure(mode, n, end_late, &late);
