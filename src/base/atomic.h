@@ -27,20 +27,20 @@
 #define fetch_and_acq_rel(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acq_rel)
 /* On failure *expected holds what was there (relaxed). */
 #define cas_weak_acquire(p, expected, v) \
-	atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_acquire, \
-	    memory_order_relaxed)
+	atomic_compare_exchange_weak_explicit((p), (expected), (v), \
+	    memory_order_acquire, memory_order_relaxed)
 #define cas_weak_release(p, expected, v) \
-	atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_release, \
-	    memory_order_relaxed)
+	atomic_compare_exchange_weak_explicit((p), (expected), (v), \
+	    memory_order_release, memory_order_relaxed)
 #define cas_strong_acquire(p, expected, v) \
-	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acquire, \
-	    memory_order_relaxed)
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), \
+	    memory_order_acquire, memory_order_relaxed)
 #define cas_strong_acq_rel(p, expected, v) \
-	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel, \
-	    memory_order_acquire)
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), \
+	    memory_order_acq_rel, memory_order_acquire)
 #define cas_strong_relaxed(p, expected, v) \
-	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed, \
-	    memory_order_relaxed)
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), \
+	    memory_order_relaxed, memory_order_relaxed)
 
 /* Single writer. */
 #define owner_add(p, v) store_relaxed((p), load_relaxed(p) + (v))

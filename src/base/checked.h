@@ -32,7 +32,8 @@ static inline size_t
 checked_mul(size_t a, size_t b)
 {
 	size_t product;
-	return __builtin_mul_overflow(a, b, &product) ? SIZE_TOO_LARGE : checked_size(product);
+	return __builtin_mul_overflow(a, b, &product) ? SIZE_TOO_LARGE
+						      : checked_size(product);
 }
 
 /* Round up to a multiple of a power of two. */
