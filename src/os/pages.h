@@ -17,10 +17,11 @@ enum os_commit { OS_RESERVED, OS_COMMITTED };
 enum os_thp { OS_THP_ALWAYS, OS_THP_MADVISE, OS_THP_NEVER, OS_THP_UNSUPPORTED };
 
 /* Set once by os_pages_boot, before the first mapping. */
-extern size_t os_page_size;       /* the kernel's page, >= 4096 */
-extern bool os_overcommits;       /* false when vm.overcommit_memory is 2: reserve, then commit */
-extern enum os_thp os_thp_mode;   /* of /sys/kernel/mm/transparent_hugepage/enabled */
-extern bool os_has_lazy_free;     /* MADV_FREE works */
+extern size_t os_page_size; /* the kernel's page, >= 4096 */
+extern bool
+    os_overcommits; /* false when vm.overcommit_memory is 2: reserve, then commit */
+extern enum os_thp os_thp_mode; /* of /sys/kernel/mm/transparent_hugepage/enabled */
+extern bool os_has_lazy_free;   /* MADV_FREE works */
 
 #define OS_HUGEPAGE ((size_t)2 << 20)
 
@@ -35,14 +36,15 @@ void os_pages_boot(void);
 void *os_pages_map(void *at, size_t size, size_t alignment, enum os_commit *commit);
 
 bool os_pages_unmap(void *addr, size_t size);
-bool os_pages_commit(void *addr, size_t size);      /* false where os_overcommits */
-bool os_pages_decommit(void *addr, size_t size);    /* false where os_overcommits */
-bool os_pages_purge_lazy(void *addr, size_t size);  /* MADV_FREE: contents may vanish */
-bool os_pages_purge_forced(void *addr, size_t size); /* MADV_DONTNEED: reads as zero afterwards */
-bool os_pages_huge(void *addr, size_t size);        /* MADV_HUGEPAGE */
-bool os_pages_nohuge(void *addr, size_t size);      /* MADV_NOHUGEPAGE */
-bool os_pages_protect(void *addr, size_t size);     /* no access */
-bool os_pages_unprotect(void *addr, size_t size);   /* read and write again */
+bool os_pages_commit(void *addr, size_t size);     /* false where os_overcommits */
+bool os_pages_decommit(void *addr, size_t size);   /* false where os_overcommits */
+bool os_pages_purge_lazy(void *addr, size_t size); /* MADV_FREE: contents may vanish */
+bool os_pages_purge_forced(void *addr,
+    size_t size);                            /* MADV_DONTNEED: reads as zero afterwards */
+bool os_pages_huge(void *addr, size_t size); /* MADV_HUGEPAGE */
+bool os_pages_nohuge(void *addr, size_t size);    /* MADV_NOHUGEPAGE */
+bool os_pages_protect(void *addr, size_t size);   /* no access */
+bool os_pages_unprotect(void *addr, size_t size); /* read and write again */
 /*
  * Move the contents of [from, from+size) onto the mapped range at `to' by page tables; the source
  * range stays mapped and reads as zero.  False (nothing moved) where the kernel cannot.
