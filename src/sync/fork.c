@@ -22,7 +22,8 @@ _Atomic(uintptr_t) fork_owner;
 void (*fork_rescue)(const struct mutex *m);
 
 static uint64_t patience_ns; /* Left in this fork. Forking thread only. */
-static bool is_for_interrupted; /* Between fork_begin_interrupted and fork_end_interrupted. */
+static bool
+    is_for_interrupted; /* Between fork_begin_interrupted and fork_end_interrupted. */
 
 bool
 fork_begin(void)

@@ -83,7 +83,8 @@ try_acquire(struct mutex *m)
 {
 	uint8_t word = load_relaxed(&m->word); /* a guess, confirmed by the CAS */
 	while ((word & LOCKED) == 0)
-		if (cas_weak_acquire(&m->word, &word, word | LOCKED)) /* pairs with unlock */
+		if (cas_weak_acquire(&m->word, &word,
+			word | LOCKED)) /* pairs with unlock */
 			return true;
 	return take_from_fork(m);
 }
@@ -148,7 +149,8 @@ record_wait(struct mutex *m, uint64_t start)
 	uint64_t waited = os_clock_ns() - start;
 	owner_add(&m->stats.n_wait, 1);
 	owner_add(&m->stats.total_wait_ns, waited);
-	if (waited > load_relaxed(&m->stats.max_wait_ns)) /* relaxed: written under the lock */
+	if (waited
+	    > load_relaxed(&m->stats.max_wait_ns)) /* relaxed: written under the lock */
 		store_relaxed(&m->stats.max_wait_ns, waited);
 }
 
@@ -178,7 +180,8 @@ mutex_lock(struct mutex *m)
 {
 	rank_check(m);
 	uint8_t word = 0;
-	if (UNLIKELY(!cas_strong_acquire(&m->word, &word, LOCKED))) /* pairs with unlock */
+	if (UNLIKELY(!cas_strong_acquire(&m->word, &word,
+		LOCKED))) /* pairs with unlock */
 		lock_slow(m);
 	record_acquisition(m);
 }

@@ -36,7 +36,8 @@ struct mutex_stats {
 	_Atomic(uint64_t) n_ops;           /* acquisitions */
 	_Atomic(uint64_t) n_wait;          /* acquisitions that slept */
 	_Atomic(uint64_t) n_spin_acquired; /* acquisitions that spun, but did not sleep */
-	_Atomic(uint64_t) n_owner_switch;  /* acquisitions by another thread than the last */
+	_Atomic(uint64_t)
+	    n_owner_switch; /* acquisitions by another thread than the last */
 	_Atomic(uint64_t) total_wait_ns;
 	_Atomic(uint64_t) max_wait_ns;
 	_Atomic(uint32_t) max_waiting;
@@ -47,11 +48,15 @@ struct mutex_stats {
 struct mutex {
 	_Atomic(uint8_t) word;
 	uint8_t rank; /* Set once. */
-	_Atomic(uint8_t) fork_state; /* enum fork_state. Written by the holder, and who steals it. */
+	_Atomic(uint8_t)
+	    fork_state; /* enum fork_state. Written by the holder, and who steals it. */
 	struct mutex_stats stats;
 };
 
-#define MUTEX_INITIALIZER(r) { .rank = RANK_##r }
+#define MUTEX_INITIALIZER(r) \
+	{ \
+		.rank = RANK_##r \
+	}
 
 /* Spins before sleeping; -1 for ever. Set at boot from opt.mutex_max_spin. */
 extern int64_t mutex_max_spin;
