@@ -27,7 +27,7 @@ struct options opt = {
 
 #define ROW(kind, name, initial, min, max, policy, names, doc) \
 	{ { #name, FIELD_##kind, offsetof(struct options, name), doc }, \
-	    OPTION_KIND_##kind, initial, min, max, policy, names },
+		OPTION_KIND_##kind, initial, min, max, policy, names },
 
 const struct option option_table[] = {
 #define OPTION_BOOL(name, initial, doc) \

@@ -19,7 +19,7 @@ struct text {
 static struct text
 text_of(const char *string)
 {
-	return (struct text) { string, strlen(string) };
+	return (struct text){ string, strlen(string) };
 }
 
 static bool
@@ -386,14 +386,14 @@ static struct text
 pair_of(const struct parser *parser)
 {
 	const char *end = parser->value.start + parser->value.length;
-	return (struct text) { parser->key.start, (size_t)(end - parser->key.start) };
+	return (struct text){ parser->key.start, (size_t)(end - parser->key.start) };
 }
 
 static bool
 is_key_character(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9') || c == '_';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
+	    || c == '_';
 }
 
 /* Read the next pair; false at the end, or where nothing after this can be understood. */
@@ -406,10 +406,11 @@ next_pair(struct parser *parser)
 
 	while (is_key_character(*p))
 		p++;
-	parser->key = (struct text) { parser->rest, (size_t)(p - parser->rest) };
+	parser->key = (struct text){ parser->rest, (size_t)(p - parser->rest) };
 	if (*p != ':') {
 		bool is_end = *p == '\0';
-		say(parser, is_end ? "Conf string ends with key" : "Malformed conf string",
+		say(parser,
+		    is_end ? "Conf string ends with key" : "Malformed conf string",
 		    text_of(parser->rest));
 		parser->n_errors++;
 		return false;
@@ -418,7 +419,7 @@ next_pair(struct parser *parser)
 	const char *value = ++p;
 	while (*p != '\0' && *p != ',')
 		p++;
-	parser->value = (struct text) { value, (size_t)(p - value) };
+	parser->value = (struct text){ value, (size_t)(p - value) };
 	if (p[0] == ',' && p[1] == '\0') {
 		say(parser, "Conf string ends with comma", text_of(parser->rest));
 		parser->n_errors++;
@@ -495,7 +496,8 @@ announce(enum conf_source source, void (*print)(const char *line))
 	struct line line;
 
 	line_begin(&line);
-	fmt_print(&line.f, "malloc_conf #%d (%s): \"", (int)source + 1, source_titles[source]);
+	fmt_print(&line.f, "malloc_conf #%d (%s): \"", (int)source + 1,
+	    source_titles[source]);
 	fmt_text(&line.f, text);
 	fmt_text(&line.f, "\"");
 	print(line_end(&line));

@@ -59,7 +59,7 @@ enum option_kind {
 };
 
 struct option {
-	struct field field;       /* name, type, offset in `opt', doc */
+	struct field field; /* name, type, offset in `opt', doc */
 	enum option_kind kind;
 	intmax_t initial;
 	intmax_t min;

@@ -15,8 +15,8 @@
 #define N_LINEAR (N_TINY + 4)
 
 #define QUAD(lg) \
-	(size_t)5 << ((lg) - 2), (size_t)6 << ((lg) - 2), (size_t)7 << ((lg) - 2), \
-	    (size_t)8 << ((lg) - 2)
+	(size_t)5 << ((lg)-2), (size_t)6 << ((lg)-2), (size_t)7 << ((lg)-2), \
+	    (size_t)8 << ((lg)-2)
 #define QUADS_8(lg) \
 	QUAD(lg), QUAD((lg) + 1), QUAD((lg) + 2), QUAD((lg) + 3), QUAD((lg) + 4), \
 	    QUAD((lg) + 5), QUAD((lg) + 6), QUAD((lg) + 7)
@@ -26,13 +26,28 @@
  */
 const size_t size_class_sizes[SC_NSIZES] = {
 #if CONFIG_LG_QUANTUM == 3
-	8, 16, 24, 32, QUAD(5),
+	8,
+	16,
+	24,
+	32,
+	QUAD(5),
 #else
-	8, 16, 32, 48, 64,
+	8,
+	16,
+	32,
+	48,
+	64,
 #endif
-	QUADS_8(6), QUADS_8(14), QUADS_8(22), QUADS_8(30), QUADS_8(38), QUADS_8(46),
+	QUADS_8(6),
+	QUADS_8(14),
+	QUADS_8(22),
+	QUADS_8(30),
+	QUADS_8(38),
+	QUADS_8(46),
 	QUADS_8(54),
-	(size_t)5 << 60, (size_t)6 << 60, (size_t)7 << 60,
+	(size_t)5 << 60,
+	(size_t)6 << 60,
+	(size_t)7 << 60,
 };
 
 #define TIMES_2(n) (n), (n)
@@ -45,13 +60,26 @@ const size_t size_class_sizes[SC_NSIZES] = {
 const uint8_t size_class_lookup[SC_LOOKUP_COUNT] = {
 	0,
 #if CONFIG_LG_QUANTUM == 3
-	0, 1, 2, 3, 4, 5, 6, 7,
+	0,
+	1,
+	2,
+	3,
+	4,
+	5,
+	6,
+	7,
 #define CLASS_80 8
 #else
-	0, 1, TIMES_2(2), TIMES_2(3), TIMES_2(4),
+	0,
+	1,
+	TIMES_2(2),
+	TIMES_2(3),
+	TIMES_2(4),
 #define CLASS_80 5
 #endif
-	FOUR(TIMES_2, CLASS_80), FOUR(TIMES_4, CLASS_80 + 4), FOUR(TIMES_8, CLASS_80 + 8),
+	FOUR(TIMES_2, CLASS_80),
+	FOUR(TIMES_4, CLASS_80 + 4),
+	FOUR(TIMES_8, CLASS_80 + 8),
 	FOUR(TIMES_16, CLASS_80 + 12),
 };
 
@@ -106,7 +134,7 @@ size_class_boot(size_t page_size)
 		uint32_t slab_size = slab_size_for(reg_size, (uint32_t)page_size);
 		size_t nregs = min_size(slab_size / reg_size, SLAB_MAXREGS);
 		uint64_t rounded = ((uint64_t)1 << 32) + reg_size - 1;
-		slab_geometry[i] = (struct slab_geometry) {
+		slab_geometry[i] = (struct slab_geometry){
 			.slab_size = slab_size,
 			.reg_size = reg_size,
 			.nregs = (uint16_t)nregs,

@@ -35,7 +35,7 @@
 #endif
 #define SC_NLARGE 196
 #define SC_NSIZES (SC_NBINS + SC_NLARGE)
-#define SC_NOWNED (SC_NBINS + 5)           /* + 16384 20480 24576 28672 32768 */
+#define SC_NOWNED (SC_NBINS + 5) /* + 16384 20480 24576 28672 32768 */
 #define SC_SMALL_MAX ((size_t)14336)
 #define SC_OWNED_MAX ((size_t)32768)
 #define SC_LARGE_MIN ((size_t)16384)
