@@ -48,11 +48,13 @@ base_unmap_system(void *context, void *addr, size_t size)
 static struct base_block *
 map_block(base_map_fn *map, void *context, size_t least)
 {
-	size_t size = align_up(least + sizeof(struct base_block) + CACHE_LINE, BASE_BLOCK_SIZE);
+	size_t size =
+	    align_up(least + sizeof(struct base_block) + CACHE_LINE, BASE_BLOCK_SIZE);
 	struct base_block *block = map(context, size, BASE_BLOCK_SIZE);
 
 	if (block == NULL) {
-		size = align_up(least + sizeof(struct base_block) + CACHE_LINE, BLOCK_FALLBACK);
+		size = align_up(least + sizeof(struct base_block) + CACHE_LINE,
+		    BLOCK_FALLBACK);
 		size = align_up(size, os_page_size);
 		block = map(context, size, os_page_size);
 	}
@@ -143,14 +145,16 @@ base_alloc(struct base *base, size_t size, size_t alignment)
 	if (size <= BASE_RECYCLE_MAX && alignment >= CACHE_LINE)
 		size = align_up(size, CACHE_LINE);
 	mutex_lock(&base->lock);
-	if (size <= BASE_RECYCLE_MAX && alignment == CACHE_LINE && (p = recycle_locked(base, size)))
+	if (size <= BASE_RECYCLE_MAX && alignment == CACHE_LINE
+	    && (p = recycle_locked(base, size)))
 		base->allocated += size;
 	const bool is_recycled = p != NULL;
 	if (p == NULL)
 		p = bump_locked(base, size, alignment);
 	while (p == NULL) {
 		mutex_unlock(&base->lock);
-		struct base_block *block = map_block(base->map, base->context, size + alignment);
+		struct base_block *block =
+		    map_block(base->map, base->context, size + alignment);
 		if (block == NULL)
 			return NULL;
 		mutex_lock(&base->lock);
@@ -166,7 +170,8 @@ base_free(struct base *base, void *piece, size_t size)
 {
 	struct base_free_piece *free_piece = piece;
 
-	assert(size != 0 && size <= BASE_RECYCLE_MAX && is_aligned((uintptr_t)piece, CACHE_LINE));
+	assert(size != 0 && size <= BASE_RECYCLE_MAX
+	    && is_aligned((uintptr_t)piece, CACHE_LINE));
 	size = align_up(size, CACHE_LINE);
 	mutex_lock(&base->lock);
 	struct base_free_piece **list = &base->free_pieces[(size - 1) / CACHE_LINE];

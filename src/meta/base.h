@@ -34,7 +34,8 @@ struct base {
 	void *context;        /* Set once; handed to map and unmap. */
 	/* Guarded by lock. */
 	struct base_block *blocks;
-	char *next, *end; /* unused rest of the newest block; committed up to next's page */
+	char *next,
+	    *end; /* unused rest of the newest block; committed up to next's page */
 	struct base_free_piece *free_pieces[BASE_RECYCLE_MAX / 64];
 	size_t allocated; /* bytes handed out */
 	size_t mapped;    /* bytes of blocks */
@@ -64,7 +65,9 @@ void base_fork_prepare(struct base *base);
 void base_fork_parent(struct base *base);
 void base_fork_child(struct base *base);
 
-struct base_stats { size_t allocated, mapped, resident; };
+struct base_stats {
+	size_t allocated, mapped, resident;
+};
 struct base_stats base_stats(struct base *base);
 
 #endif

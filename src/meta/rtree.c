@@ -27,7 +27,8 @@ make_leaf(size_t slot)
 			fetch_add_relaxed(&n_leaves, 1);
 			/* Release: pairs with the acquire in rtree_find. */
 			store_release(&rtree.root[slot],
-			    (uintptr_t)leaf - (slot << RTREE_LEAF_BITS) * sizeof(uintptr_t));
+			    (uintptr_t)leaf
+				- (slot << RTREE_LEAF_BITS) * sizeof(uintptr_t));
 		}
 	}
 	mutex_unlock(&rtree_lock);
@@ -39,8 +40,8 @@ rtree_cover(uintptr_t first, uintptr_t end)
 {
 	if ((end - 1) >> RTREE_VADDR_BITS != 0)
 		return false;
-	for (size_t slot = first >> RTREE_LG_LEAF_SPAN; slot <= (end - 1) >> RTREE_LG_LEAF_SPAN;
-	     slot++)
+	for (size_t slot = first >> RTREE_LG_LEAF_SPAN;
+	     slot <= (end - 1) >> RTREE_LG_LEAF_SPAN; slot++)
 		if (UNLIKELY(load_acquire(&rtree.root[slot]) == 0) && !make_leaf(slot))
 			return false;
 	return true;

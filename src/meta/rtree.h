@@ -42,7 +42,8 @@
 #define RTREE_ROOT_COUNT ((size_t)1 << (RTREE_VADDR_BITS - RTREE_LG_LEAF_SPAN))
 
 struct rtree {
-	_Atomic(uintptr_t) root[RTREE_ROOT_COUNT]; /* Biased leaf, or 0. Written under rtree_lock. */
+	_Atomic(uintptr_t)
+	    root[RTREE_ROOT_COUNT]; /* Biased leaf, or 0. Written under rtree_lock. */
 };
 
 extern struct rtree rtree ALIGNED(128);
