@@ -19,7 +19,8 @@ decay_weight(unsigned k)
 
 	assert(k < DECAY_EPOCHS);
 	return (uint32_t)((1u << WEIGHT_BITS)
-	    - (uint64_t)((unsigned __int128)numerator * (1u << WEIGHT_BITS) / denominator));
+	    - (uint64_t)((unsigned __int128)numerator * (1u << WEIGHT_BITS)
+		/ denominator));
 }
 
 bool
@@ -72,7 +73,8 @@ decay_advance(struct decay *d, uint64_t now_ns, size_t npages)
 		return false;
 	const uint64_t passed = (now_ns - d->epoch_ns) / d->interval_ns;
 	const size_t shift = passed < DECAY_EPOCHS ? (size_t)passed : DECAY_EPOCHS;
-	memmove(d->backlog, d->backlog + shift, (DECAY_EPOCHS - shift) * sizeof d->backlog[0]);
+	memmove(d->backlog, d->backlog + shift,
+	    (DECAY_EPOCHS - shift) * sizeof d->backlog[0]);
 	memset(d->backlog + DECAY_EPOCHS - shift, 0, shift * sizeof d->backlog[0]);
 	d->backlog[DECAY_EPOCHS - 1] = npages > d->n_last ? npages - d->n_last : 0;
 	d->n_last = npages;
@@ -118,8 +120,9 @@ decay_ns_until(const struct decay *d, uint64_t now_ns, size_t npages, size_t thr
 		/* The first interval after which enough may go. */
 		while (low < high) {
 			const size_t middle = low + (high - low) / 2;
-			const uint64_t fresh_limit = (uint64_t)fresh
-			    * decay_weight((unsigned)middle - 1) >> WEIGHT_BITS;
+			const uint64_t fresh_limit =
+			    (uint64_t)fresh * decay_weight((unsigned)middle - 1)
+			    >> WEIGHT_BITS;
 			if (npages > limit_ahead(d, middle) + fresh_limit + threshold)
 				high = middle;
 			else

@@ -27,12 +27,12 @@ struct decay {
 	struct mutex lock;   /* rank DECAY */
 	_Atomic(ssize_t) ms; /* written under lock; relaxed readers */
 	/* Guarded by lock. */
-	bool is_purging;      /* a thread purges by the curve, with the lock free */
+	bool is_purging; /* a thread purges by the curve, with the lock free */
 	uint64_t interval_ns;
 	uint64_t epoch_ns;    /* start of the running epoch */
 	uint64_t deadline_ns; /* its jittered end */
 	struct prng prng;
-	size_t n_last;        /* unused pages when the last epoch ended */
+	size_t n_last;                /* unused pages when the last epoch ended */
 	size_t backlog[DECAY_EPOCHS]; /* pages that came in each epoch, newest last */
 };
 
@@ -50,7 +50,8 @@ void decay_purged(struct decay *d, size_t npages);
 /* How many may stay, by the curve. ms > 0. */
 size_t decay_limit(const struct decay *d);
 /* Nanoseconds until more than `threshold' pages may be purged, UINT64_MAX for never. */
-uint64_t decay_ns_until(const struct decay *d, uint64_t now_ns, size_t npages, size_t threshold);
+uint64_t decay_ns_until(const struct decay *d, uint64_t now_ns, size_t npages,
+    size_t threshold);
 
 static inline ssize_t
 decay_get_ms(struct decay *d)

@@ -24,7 +24,7 @@ extent_split(struct ehooks *ehooks, struct edata_pool *pool, struct edata *e, si
 	if (trail == NULL)
 		return NULL;
 	if ((ehooks_are_default(ehooks)
-	        || ehooks_split(ehooks, edata_base(e), e->size, size, e->committed))
+		|| ehooks_split(ehooks, edata_base(e), e->size, size, e->committed))
 	    && emap_split(e, size, trail))
 		return trail;
 	edata_pool_put(pool, trail);
@@ -32,11 +32,12 @@ extent_split(struct ehooks *ehooks, struct edata_pool *pool, struct edata *e, si
 }
 
 bool
-extent_merge(struct ehooks *ehooks, struct edata_pool *pool, struct edata *e, struct edata *next)
+extent_merge(struct ehooks *ehooks, struct edata_pool *pool, struct edata *e,
+    struct edata *next)
 {
 	if (!ehooks_are_default(ehooks)
 	    && !ehooks_merge(ehooks, edata_base(e), e->size, edata_base(next), next->size,
-	        e->committed))
+		e->committed))
 		return false;
 	emap_merge(e, next);
 	edata_pool_put(pool, next);
@@ -95,7 +96,8 @@ ecache_put(struct ecache *ec, struct edata *e)
 	struct edata *other;
 	enum emap_side side;
 
-	while ((other = neighbour_or_file(ec, e, try_next, try_previous, &side)) != NULL) {
+	while ((other = neighbour_or_file(ec, e, try_next, try_previous, &side))
+	    != NULL) {
 		struct edata *low = side == EMAP_NEXT ? e : other;
 		struct edata *high = side == EMAP_NEXT ? other : e;
 		if (extent_merge(ec->ehooks, ec->pool, low, high)) {
@@ -154,7 +156,8 @@ struct edata *
 ecache_take_behind(struct ecache *ec, const struct edata *e, size_t size)
 {
 	mutex_lock(&ec->lock);
-	struct edata *next = ec->is_frozen ? NULL : emap_neighbour(e, EMAP_NEXT, ec->state);
+	struct edata *next =
+	    ec->is_frozen ? NULL : emap_neighbour(e, EMAP_NEXT, ec->state);
 	if (next != NULL && next->size >= size)
 		take_locked(ec, next);
 	else

@@ -20,7 +20,7 @@
 
 struct ecache {
 	struct mutex lock;
-	struct eset eset;       /* Guarded by lock. */
+	struct eset eset;        /* Guarded by lock. */
 	enum extent_state state; /* Set once. */
 	struct ehooks *ehooks;   /* Set once. */
 	struct edata_pool *pool; /* Set once. */
@@ -33,12 +33,14 @@ void ecache_init(struct ecache *ec, enum extent_state state, struct ehooks *ehoo
 
 /* Exactly `size' bytes at `alignment', in state MERGING; NULL: nothing fits, or no memory for the
  * record of what is cut off. */
-struct edata *ecache_take(struct ecache *ec, size_t size, size_t alignment, size_t largest);
+struct edata *ecache_take(struct ecache *ec, size_t size, size_t alignment,
+    size_t largest);
 /* File an extent in state MERGING, merged with its neighbours. */
 void ecache_put(struct ecache *ec, struct edata *e);
 /* Cut e, in state MERGING, to exactly `size' bytes at `alignment'; what is cut off is filed.  NULL:
  * the hook refuses, or no memory for a record; all of e is filed. */
-struct edata *ecache_carve(struct ecache *ec, struct edata *e, size_t size, size_t alignment);
+struct edata *ecache_carve(struct ecache *ec, struct edata *e, size_t size,
+    size_t alignment);
 /* `size' bytes right behind e, in state MERGING; NULL: not there. */
 struct edata *ecache_take_behind(struct ecache *ec, const struct edata *e, size_t size);
 /* What has been here longest, at most `limit' bytes of it, in state MERGING; NULL: empty. */
@@ -46,8 +48,8 @@ struct edata *ecache_take_oldest(struct ecache *ec, size_t limit);
 
 /* Cut e (MERGING or ACTIVE, the caller's) to `size' bytes; the rest, in the same state. NULL: the
  * hook refuses, or no memory; e is whole. */
-struct edata *extent_split(struct ehooks *ehooks, struct edata_pool *pool, struct edata *e,
-    size_t size);
+struct edata *extent_split(struct ehooks *ehooks, struct edata_pool *pool,
+    struct edata *e, size_t size);
 /* e and what lies right behind it, in the same state; false: the hook refuses. */
 bool extent_merge(struct ehooks *ehooks, struct edata_pool *pool, struct edata *e,
     struct edata *next);

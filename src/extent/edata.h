@@ -47,37 +47,43 @@ enum extent_use { USE_NONE, USE_LARGE, USE_SLAB };
 struct edata {
 	/* ---- line 0 ---- */
 	_Atomic(struct tcache *) owner; /* NULL unless an owned slab. Relaxed readers. */
-	void *free;          /* owned slab: freed regions, linked through their first word */
-	uint32_t need;       /* owned slab: frees until the next event, see cache/slab_owned.h */
-	uint16_t carved;     /* slab: regions ever handed out; the rest was never touched */
-	uint16_t nregs;      /* slab: regions in all */
-	uintptr_t addr;      /* first byte */
-	size_t size;         /* bytes, a page multiple */
-	uint8_t szind;       /* class of the slab's regions, or statistics class of a large extent */
-	uint8_t state;       /* enum extent_state; mirrors the tag */
-	uint8_t use;         /* enum extent_use, while active */
+	void *free; /* owned slab: freed regions, linked through their first word */
+	uint32_t
+	    need; /* owned slab: frees until the next event, see cache/slab_owned.h */
+	uint16_t carved; /* slab: regions ever handed out; the rest was never touched */
+	uint16_t nregs;  /* slab: regions in all */
+	uintptr_t addr;  /* first byte */
+	size_t size;     /* bytes, a page multiple */
+	uint8_t
+	    szind; /* class of the slab's regions, or statistics class of a large extent */
+	uint8_t state; /* enum extent_state; mirrors the tag */
+	uint8_t use;   /* enum extent_use, while active */
 	bool committed : 1;
-	bool zeroed : 1;     /* reads as zero throughout */
-	bool is_head : 1;    /* first of its mapping: no merge crosses its start */
+	bool zeroed : 1;  /* reads as zero throughout */
+	bool is_head : 1; /* first of its mapping: no merge crosses its start */
 	bool guarded : 1;
-	bool hpa : 1;        /* back end: PAC or HPA */
-	bool cached : 1;     /* large, kept free by a tcache: still active for everybody else */
-	bool is_fresh : 1;   /* large: came from retained, its pages are not backed until touched */
+	bool hpa : 1; /* back end: PAC or HPA */
+	bool
+	    cached : 1; /* large, kept free by a tcache: still active for everybody else */
+	bool
+	    is_fresh : 1; /* large: came from retained, its pages are not backed until touched */
 	bool is_unbacked : 1; /* large: its pages were moved away, it reads as zero */
 	_Atomic(uint16_t) arena_index;
-	uint8_t slab_state;  /* enum slab_state of its owner, see cache/ and arena/ */
-	uint8_t epoch;       /* shared slab: that of its bin; another one means frozen by a fork */
-	uint64_t sn;         /* serial number of the mapping: age */
-	void *side;          /* reserved for tagged heaps */
+	uint8_t slab_state; /* enum slab_state of its owner, see cache/ and arena/ */
+	uint8_t
+	    epoch; /* shared slab: that of its bin; another one means frozen by a fork */
+	uint64_t sn; /* serial number of the mapping: age */
+	void *side;  /* reserved for tagged heaps */
 	/* ---- line 1 ---- */
-	_Atomic(uint64_t) remote; /* regions freed by other threads: address << 16 | count */
+	_Atomic(uint64_t)
+	    remote; /* regions freed by other threads: address << 16 | count */
 	_Atomic(struct edata *) announced_next; /* in the owner's inbox */
-	struct list link;    /* LRU of an eset; slab lists; an arena's large list */
+	struct list link; /* LRU of an eset; slab lists; an arena's large list */
 	union {
 		struct heap_node node; /* eset; heap of a bin's available shared slabs */
 		struct list bin_link;  /* owned slab: its bin's list of owned slabs */
 	};
-	uint64_t *bitmap;    /* shared slab: 1 = region is free; allocated with every slab */
+	uint64_t *bitmap; /* shared slab: 1 = region is free; allocated with every slab */
 };
 
 static_assert(sizeof(struct edata) == 128, "two cache lines");

@@ -56,7 +56,8 @@ edata_pool_get(struct edata_pool *pool, unsigned arena_index)
 		return NULL;
 	assert(load_relaxed(&e->owner) == NULL && load_relaxed(&e->remote) == 0);
 	/* A stale reader may look at the first word while we clear the rest. */
-	memset((char *)e + sizeof e->owner, 0, offsetof(struct edata, remote) - sizeof e->owner);
+	memset((char *)e + sizeof e->owner, 0,
+	    offsetof(struct edata, remote) - sizeof e->owner);
 	memset(&e->link, 0, sizeof *e - offsetof(struct edata, link));
 	store_relaxed(&e->arena_index, (uint16_t)arena_index);
 	return e;

@@ -14,8 +14,8 @@
 struct edata_pool {
 	struct mutex lock;
 	struct base *base;
-	struct list records; /* Guarded by lock. */
-	size_t n_free;       /* Guarded by lock. */
+	struct list records;   /* Guarded by lock. */
+	size_t n_free;         /* Guarded by lock. */
 	_Atomic(size_t) n_all; /* records ever made; relaxed, statistics */
 };
 

@@ -11,8 +11,8 @@
 /* ---- the default hooks; true is failure, as for all public hooks ---- */
 
 static void *
-default_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero,
-    bool *commit, unsigned arena_index)
+default_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment,
+    bool *zero, bool *commit, unsigned arena_index)
 {
 	enum os_commit got = *commit ? OS_COMMITTED : OS_RESERVED;
 
@@ -26,7 +26,8 @@ default_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignme
 }
 
 static bool
-default_dalloc(extent_hooks_t *hooks, void *addr, size_t size, bool committed, unsigned arena_index)
+default_dalloc(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
+    unsigned arena_index)
 {
 	(void)hooks, (void)committed, (void)arena_index;
 	return opt.retain || !os_pages_unmap(addr, size);
@@ -40,12 +41,12 @@ default_destroy(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
 	(void)os_pages_unmap(addr, size);
 }
 
-#define DEFAULT_RANGE_HOOK(name, function)                                                        \
-	static bool name(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,           \
-	    size_t length, unsigned arena_index)                                                  \
-	{                                                                                         \
-		(void)hooks, (void)size, (void)arena_index;                                       \
-		return !function((char *)addr + offset, length);                                  \
+#define DEFAULT_RANGE_HOOK(name, function) \
+	static bool name(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, \
+	    size_t length, unsigned arena_index) \
+	{ \
+		(void)hooks, (void)size, (void)arena_index; \
+		return !function((char *)addr + offset, length); \
 	}
 
 DEFAULT_RANGE_HOOK(default_commit, os_pages_commit)
@@ -54,8 +55,8 @@ DEFAULT_RANGE_HOOK(default_purge_lazy, os_pages_purge_lazy)
 DEFAULT_RANGE_HOOK(default_purge_forced, os_pages_purge_forced)
 
 static bool
-default_split(extent_hooks_t *hooks, void *addr, size_t size, size_t size_a, size_t size_b,
-    bool committed, unsigned arena_index)
+default_split(extent_hooks_t *hooks, void *addr, size_t size, size_t size_a,
+    size_t size_b, bool committed, unsigned arena_index)
 {
 	(void)hooks, (void)addr, (void)size, (void)size_a, (void)size_b, (void)committed;
 	(void)arena_index;
@@ -63,8 +64,8 @@ default_split(extent_hooks_t *hooks, void *addr, size_t size, size_t size_a, siz
 }
 
 static bool
-default_merge(extent_hooks_t *hooks, void *a, size_t size_a, void *b, size_t size_b, bool committed,
-    unsigned arena_index)
+default_merge(extent_hooks_t *hooks, void *a, size_t size_a, void *b, size_t size_b,
+    bool committed, unsigned arena_index)
 {
 	(void)hooks, (void)a, (void)size_a, (void)b, (void)size_b, (void)committed;
 	(void)arena_index;
@@ -136,14 +137,15 @@ end(const extent_hooks_t *hooks)
 }
 
 void *
-ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment, bool *zeroed,
-    bool *committed)
+ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment,
+    bool *zeroed, bool *committed)
 {
 	extent_hooks_t *hooks = begin(eh);
 	void *p = hooks->alloc(hooks, new_addr, size, alignment, zeroed, committed,
 	    eh->arena_index);
 
-	if (p != NULL && (!is_aligned((uintptr_t)p, alignment) || (new_addr && p != new_addr))) {
+	if (p != NULL
+	    && (!is_aligned((uintptr_t)p, alignment) || (new_addr && p != new_addr))) {
 		if (hooks->dalloc != NULL)
 			(void)hooks->dalloc(hooks, p, size, *committed, eh->arena_index);
 		p = NULL;
@@ -196,7 +198,8 @@ ehooks_decommit(struct ehooks *eh, void *addr, size_t size, size_t offset, size_
 }
 
 bool
-ehooks_purge_lazy(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length)
+ehooks_purge_lazy(struct ehooks *eh, void *addr, size_t size, size_t offset,
+    size_t length)
 {
 	extent_hooks_t *hooks = begin(eh);
 	const bool done = hooks->purge_lazy != NULL
@@ -207,7 +210,8 @@ ehooks_purge_lazy(struct ehooks *eh, void *addr, size_t size, size_t offset, siz
 }
 
 bool
-ehooks_purge_forced(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length)
+ehooks_purge_forced(struct ehooks *eh, void *addr, size_t size, size_t offset,
+    size_t length)
 {
 	extent_hooks_t *hooks = begin(eh);
 	const bool done = hooks->purge_forced != NULL
@@ -221,15 +225,17 @@ bool
 ehooks_split(struct ehooks *eh, void *addr, size_t size, size_t size_a, bool committed)
 {
 	extent_hooks_t *hooks = begin(eh);
-	const bool done = hooks->split != NULL && !hooks->split(hooks, addr, size, size_a,
-	    size - size_a, committed, eh->arena_index);
+	const bool done = hooks->split != NULL
+	    && !hooks->split(hooks, addr, size, size_a, size - size_a, committed,
+		eh->arena_index);
 
 	end(hooks);
 	return done;
 }
 
 bool
-ehooks_merge(struct ehooks *eh, void *a, size_t size_a, void *b, size_t size_b, bool committed)
+ehooks_merge(struct ehooks *eh, void *a, size_t size_a, void *b, size_t size_b,
+    bool committed)
 {
 	extent_hooks_t *hooks = begin(eh);
 	const bool done = hooks->merge != NULL

@@ -34,15 +34,20 @@ bool ehooks_are_default(struct ehooks *eh);
 
 /* *zeroed, *committed: wanted on entry, got on return.  A result that is misaligned, or not at
  * new_addr when asked, is refused (and given back). */
-void *ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment, bool *zeroed,
-    bool *committed);
+void *ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment,
+    bool *zeroed, bool *committed);
 bool ehooks_dalloc(struct ehooks *eh, void *addr, size_t size, bool committed);
 void ehooks_destroy(struct ehooks *eh, void *addr, size_t size, bool committed);
-bool ehooks_commit(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length);
-bool ehooks_decommit(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length);
-bool ehooks_purge_lazy(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length);
-bool ehooks_purge_forced(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length);
-bool ehooks_split(struct ehooks *eh, void *addr, size_t size, size_t size_a, bool committed);
+bool ehooks_commit(struct ehooks *eh, void *addr, size_t size, size_t offset,
+    size_t length);
+bool ehooks_decommit(struct ehooks *eh, void *addr, size_t size, size_t offset,
+    size_t length);
+bool ehooks_purge_lazy(struct ehooks *eh, void *addr, size_t size, size_t offset,
+    size_t length);
+bool ehooks_purge_forced(struct ehooks *eh, void *addr, size_t size, size_t offset,
+    size_t length);
+bool ehooks_split(struct ehooks *eh, void *addr, size_t size, size_t size_a,
+    bool committed);
 bool ehooks_merge(struct ehooks *eh, void *a, size_t size_a, void *b, size_t size_b,
     bool committed);
 /* After ehooks_purge_forced succeeded, does the range read as zero?  Default hooks only. */

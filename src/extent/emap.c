@@ -8,7 +8,8 @@ tags(const struct edata *e)
 {
 	/* Active: none, for free. */
 	return e->state == EXTENT_ACTIVE ? 0
-	    : (uintptr_t)e->state << EXTENT_STATE_SHIFT | (e->is_head ? EXTENT_HEAD_BIT : 0);
+					 : (uintptr_t)e->state << EXTENT_STATE_SHIFT
+		| (e->is_head ? EXTENT_HEAD_BIT : 0);
 }
 
 static uintptr_t
@@ -90,9 +91,11 @@ emap_neighbour(const struct edata *e, enum emap_side side, enum extent_state sta
 	/* No merge crosses the start of a mapping: mine, or that of the one behind me. */
 	if (side == EMAP_PREVIOUS && e->is_head)
 		return NULL;
-	const uintptr_t word = rtree_read(side == EMAP_PREVIOUS ? e->addr - GRANULE : edata_end(e));
-	if (word == 0 || (word & EMAP_TAG_MASK & ~EXTENT_HEAD_BIT)
-	        != (uintptr_t)state << EXTENT_STATE_SHIFT)
+	const uintptr_t word =
+	    rtree_read(side == EMAP_PREVIOUS ? e->addr - GRANULE : edata_end(e));
+	if (word == 0
+	    || (word & EMAP_TAG_MASK & ~EXTENT_HEAD_BIT)
+		!= (uintptr_t)state << EXTENT_STATE_SHIFT)
 		return NULL;
 	if (side == EMAP_NEXT && (word & EXTENT_HEAD_BIT) != 0)
 		return NULL;

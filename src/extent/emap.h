@@ -61,7 +61,8 @@ enum emap_side { EMAP_PREVIOUS, EMAP_NEXT };
  * and it has the same arena, back end and commitment; else NULL.  The caller holds the lock of the
  * ecache of that state in e's arena.
  */
-struct edata *emap_neighbour(const struct edata *e, enum emap_side side, enum extent_state state);
+struct edata *emap_neighbour(const struct edata *e, enum emap_side side,
+    enum extent_state state);
 
 /*
  * Cut e (owned) to its first `size' bytes; `trail' (fresh record) describes the rest, registered in

@@ -111,7 +111,8 @@ fit_below(const struct eset *eset, unsigned class, size_t size, size_t alignment
 	while (depth != 0 && looks++ < SAME_CLASS_LOOKS) {
 		const struct heap_node *node = stack[--depth];
 		struct edata *e = CONTAINER_OF(node, struct edata, node);
-		if (holds(e, size, alignment) && (best == NULL || edata_is_older(e, best)))
+		if (holds(e, size, alignment)
+		    && (best == NULL || edata_is_older(e, best)))
 			best = e;
 		if (node->next != NULL && depth < SAME_CLASS_LOOKS)
 			stack[depth++] = node->next;
@@ -132,7 +133,8 @@ eset_fit(struct eset *eset, size_t size, size_t alignment, size_t largest)
 	if (first > eset_class_floor(size))
 		e = fit_below(eset, first - 1, size, alignment);
 	for (size_t class = bitmap_first_set_from(eset->nonempty, ESET_CLASSES, first);
-	     e == NULL && class < ESET_CLASSES && eset_class_size((unsigned)class) <= largest;
+	     e == NULL && class < ESET_CLASSES
+	     && eset_class_size((unsigned)class) <= largest;
 	     class = bitmap_first_set_from(eset->nonempty, ESET_CLASSES, class + 1)) {
 		struct edata *root = root_of(eset, (unsigned)class);
 		if (holds(root, size, alignment))
@@ -158,10 +160,11 @@ eset_check(const struct eset *eset)
 		npages += LIST_ENTRY(l, struct edata, link)->size >> LG_GRANULE;
 		n_extents++;
 	}
-	for (unsigned class = 0; class < ESET_CLASSES; class++) {
+	for (unsigned class = 0; class < ESET_CLASSES; class ++) {
 		const bool is_ordered = heap_check(&eset->heaps[class], is_older);
 		assert(is_ordered);
-		assert(heap_is_empty(&eset->heaps[class]) == !bitmap_get(eset->nonempty, class));
+		assert(heap_is_empty(&eset->heaps[class])
+		    == !bitmap_get(eset->nonempty, class));
 		counted += eset->n_extents[class];
 		(void)is_ordered;
 	}
