@@ -32,9 +32,9 @@ enum purge_extent { PURGE_BY_CURVE, PURGE_EVERYTHING };
 
 struct pac_stats { /* Relaxed counters. */
 	_Atomic(size_t) active_pages;
-	_Atomic(size_t) mapped;        /* bytes in active, dirty and muzzy extents */
-	_Atomic(size_t) retained;      /* bytes in retained extents */
-	_Atomic(size_t) abandoned_vm;  /* bytes lost when a split found no record */
+	_Atomic(size_t) mapped;       /* bytes in active, dirty and muzzy extents */
+	_Atomic(size_t) retained;     /* bytes in retained extents */
+	_Atomic(size_t) abandoned_vm; /* bytes lost when a split found no record */
 	struct {
 		_Atomic(uint64_t) n_purge, n_advise, n_pages;
 	} purged[DECAY_KINDS];
@@ -48,7 +48,7 @@ struct pac {
 	struct ecache dirty, muzzy, retained;
 	struct decay decay[DECAY_KINDS]; /* of dirty and muzzy */
 	struct mutex grow_lock;
-	size_t grow_next;  /* Guarded by grow_lock: bytes of the next step. */
+	size_t grow_next;           /* Guarded by grow_lock: bytes of the next step. */
 	_Atomic(size_t) grow_limit; /* largest step; relaxed */
 	_Atomic(bool) is_exact;     /* the hooks refused to split a step: no more steps */
 	_Atomic(uint64_t) next_sn;
@@ -70,7 +70,8 @@ bool pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
 void pac_decay(struct pac *pac, enum purge_extent how);
 /* decay_ms of one kind. False: out of range. Setting purges at once what the new value says, and
  * switches the bound by amount off when `explicit'. */
-bool pac_set_decay_ms(struct pac *pac, enum decay_kind kind, ssize_t decay_ms, bool is_explicit);
+bool pac_set_decay_ms(struct pac *pac, enum decay_kind kind, ssize_t decay_ms,
+    bool is_explicit);
 ssize_t pac_decay_ms(struct pac *pac, enum decay_kind kind);
 /* The arena is going: hand every extent of every ecache to the destroy hook. */
 void pac_destroy(struct pac *pac);

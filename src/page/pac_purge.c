@@ -26,11 +26,13 @@ recent_peak(struct pac *pac, uint64_t now)
 
 	if (now - since >= PEAK_NS) {
 		store_relaxed(&pac->peak_pages[1],
-		    now - since >= 2 * PEAK_NS ? active : load_relaxed(&pac->peak_pages[0]));
+		    now - since >= 2 * PEAK_NS ? active
+					       : load_relaxed(&pac->peak_pages[0]));
 		store_relaxed(&pac->peak_pages[0], active);
 		store_relaxed(&pac->peak_since_ns, now);
 	}
-	return max_size(load_relaxed(&pac->peak_pages[0]), load_relaxed(&pac->peak_pages[1]));
+	return max_size(load_relaxed(&pac->peak_pages[0]),
+	    load_relaxed(&pac->peak_pages[1]));
 }
 
 static size_t
@@ -104,7 +106,8 @@ purge_to(struct pac *pac, enum decay_kind kind, size_t limit, enum purge_extent 
 	if (left == 0)
 		return;
 	fetch_add_relaxed(&pac->stats.purged[kind].n_purge, 1);
-	while (left != 0 && (e = ecache_take_oldest(ec, max_size(left, PURGE_CUT_MIN))) != NULL) {
+	while (left != 0
+	    && (e = ecache_take_oldest(ec, max_size(left, PURGE_CUT_MIN))) != NULL) {
 		left -= min_size(left, e->size);
 		purge(pac, kind, e, how);
 	}

@@ -17,14 +17,17 @@ struct page_request {
 	size_t alignment;    /* a power of two >= the page */
 	enum extent_use use; /* USE_SLAB registers interior granules */
 	uint8_t szind;
-	bool zero;           /* contents must read as zero */
+	bool zero; /* contents must read as zero */
 };
 
 struct pai {
-	struct edata *(*alloc)(struct pai *self, const struct page_request *request, bool *deferred);
+	struct edata *(*alloc)(struct pai *self, const struct page_request *request,
+	    bool *deferred);
 	/* Grow in place to new_size; the tail reads as zero when `zero'. */
-	bool (*expand)(struct pai *self, struct edata *e, size_t new_size, bool zero, bool *deferred);
-	bool (*shrink)(struct pai *self, struct edata *e, size_t new_size, bool *deferred);
+	bool (*expand)(struct pai *self, struct edata *e, size_t new_size, bool zero,
+	    bool *deferred);
+	bool (*shrink)(struct pai *self, struct edata *e, size_t new_size,
+	    bool *deferred);
 	void (*dalloc)(struct pai *self, struct edata *e, bool *deferred);
 	/* Nanoseconds until deferred work is worth doing; 0 now; UINT64_MAX never as things are. */
 	uint64_t (*time_until_deferred_work)(struct pai *self);
