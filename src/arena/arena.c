@@ -58,9 +58,10 @@ struct arena *
 arena_new(unsigned index, const arena_config_t *config, bool is_manual)
 {
 	extent_hooks_t *hooks = config != NULL && config->extent_hooks != NULL
-	    ? config->extent_hooks : &ehooks_default;
-	extent_hooks_t *meta_hooks = config != NULL && config->metadata_use_hooks
-	    ? hooks : &ehooks_default;
+	    ? config->extent_hooks
+	    : &ehooks_default;
+	extent_hooks_t *meta_hooks =
+	    config != NULL && config->metadata_use_hooks ? hooks : &ehooks_default;
 
 	struct base *base = new_base(index, meta_hooks);
 	if (base == NULL)

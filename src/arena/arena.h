@@ -20,15 +20,15 @@
 
 #define ARENA_NAME_SIZE 32
 
-struct bin_stats { /* Guarded by the bin's lock. */
-	uint64_t n_malloc;   /* regions taken from shared slabs */
-	uint64_t n_dalloc;   /* regions returned to shared slabs */
-	uint64_t n_fills;    /* batches taken */
-	uint64_t n_flushes;  /* batches returned */
-	uint64_t n_slabs;    /* slabs ever created, owned ones included */
-	uint64_t n_reslabs;  /* times an earlier slab became current again */
-	size_t cur_slabs;    /* slabs now, owned ones included */
-	size_t cur_regs;     /* live regions in shared slabs */
+struct bin_stats {               /* Guarded by the bin's lock. */
+	uint64_t n_malloc;       /* regions taken from shared slabs */
+	uint64_t n_dalloc;       /* regions returned to shared slabs */
+	uint64_t n_fills;        /* batches taken */
+	uint64_t n_flushes;      /* batches returned */
+	uint64_t n_slabs;        /* slabs ever created, owned ones included */
+	uint64_t n_reslabs;      /* times an earlier slab became current again */
+	size_t cur_slabs;        /* slabs now, owned ones included */
+	size_t cur_regs;         /* live regions in shared slabs */
 	uint64_t n_frozen_frees; /* frees into slabs that a fork froze */
 };
 
@@ -59,7 +59,8 @@ struct arena {
 	struct edata_pool edata_pool;
 	struct pac pac;
 	struct pai *pai;
-	_Atomic(bool) has_deferred; /* the page allocator has work for later; relaxed, a hint */
+	_Atomic(bool)
+	    has_deferred; /* the page allocator has work for later; relaxed, a hint */
 	struct mutex large_lock;
 	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */
 	uint8_t large_epoch; /* As a bin's. Guarded by large_lock. */

@@ -13,10 +13,12 @@
 _Atomic(struct arena *) arena_table[ARENAS_MAX + 1];
 struct mutex arenas_lock = MUTEX_INITIALIZER(ARENAS);
 
-static uint64_t reserved[(ARENAS_MAX + 64) / 64]; /* Being made. Guarded by arenas_lock. */
-static unsigned n_automatic;        /* Set once at boot. */
+static uint64_t
+    reserved[(ARENAS_MAX + 64) / 64];    /* Being made. Guarded by arenas_lock. */
+static unsigned n_automatic;             /* Set once at boot. */
 static _Atomic(struct arena *) oversize; /* index n_automatic; set once, release */
-static _Atomic(unsigned) n_total;   /* One past the highest index. Written under arenas_lock. */
+static _Atomic(unsigned)
+    n_total; /* One past the highest index. Written under arenas_lock. */
 
 unsigned
 arenas_automatic(void)

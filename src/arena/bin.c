@@ -38,7 +38,8 @@ arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner)
 	struct bin *bin = &arena->bins[szind];
 	bool deferred = false;
 
-	uint64_t *bitmap = base_alloc(arena->base, bitmap_bytes(geometry->nregs), CACHE_LINE);
+	uint64_t *bitmap =
+	    base_alloc(arena->base, bitmap_bytes(geometry->nregs), CACHE_LINE);
 	if (bitmap == NULL)
 		return NULL;
 	struct edata *e = arena->pai->alloc(arena->pai, &request, &deferred);
@@ -302,7 +303,8 @@ bin_check(struct arena *arena, struct bin *bin)
 	}
 	/* Frozen slabs' regions stay counted. */
 	assert(live <= bin->stats.cur_regs);
-	assert(live == bin->stats.cur_regs || bin->epoch != 0 || !heap_is_empty(&bin->partial));
+	assert(live == bin->stats.cur_regs || bin->epoch != 0
+	    || !heap_is_empty(&bin->partial));
 	assert(slabs <= bin->stats.cur_slabs);
 	mutex_unlock(&bin->lock);
 }

@@ -14,8 +14,8 @@
 static unsigned
 stable_end(void)
 {
-	return load_relaxed(&arenas_lock.fork_state) != FORK_NONE
-	    ? arenas_total() : arenas_automatic();
+	return load_relaxed(&arenas_lock.fork_state) != FORK_NONE ? arenas_total()
+								  : arenas_automatic();
 }
 
 #define FOR_EACH_ARENA(arena, end) \
@@ -103,6 +103,7 @@ void
 arenas_fork_alone(struct arena *own)
 {
 	FOR_EACH_ARENA (arena, arenas_total())
-		store_relaxed(&arena->n_threads, arena == own); /* one thread in the child */
+		store_relaxed(&arena->n_threads,
+		    arena == own); /* one thread in the child */
 	arenas_forget_reservations();
 }

@@ -27,7 +27,8 @@ describe(struct fmt *f, const void *p, const struct edata *e)
 		fmt_print(f, " [class %zu, region %u of slab %p", slab_region_size(e),
 		    slab_index(e, p), edata_base(e));
 		if (slab_region(e, slab_index(e, p)) != p)
-			fmt_print(f, ", object starts at %p", slab_region(e, slab_index(e, p)));
+			fmt_print(f, ", object starts at %p",
+			    slab_region(e, slab_index(e, p)));
 	} else {
 		fmt_print(f, " [extent %p of %zu bytes", edata_base(e), e->size);
 	}
@@ -53,8 +54,8 @@ misuse_report_size(const void *p, const struct edata *e, size_t given, size_t us
 	struct fmt f;
 
 	fmt_init(&f, buffer, sizeof buffer - 1);
-	fmt_print(&f, "<tract>: size mismatch: %p freed as %zu bytes, allocated with %zu", p, given,
-	    usable);
+	fmt_print(&f, "<tract>: size mismatch: %p freed as %zu bytes, allocated with %zu",
+	    p, given, usable);
 	describe(&f, p, e);
 	finish(&f);
 }

@@ -15,6 +15,7 @@ extern void (*misuse_abort)(const char *line);
 
 /* e may be NULL: nothing is known about the pointer. */
 void misuse_report(const char *what, const void *p, const struct edata *e);
-void misuse_report_size(const void *p, const struct edata *e, size_t given, size_t usable);
+void misuse_report_size(const void *p, const struct edata *e, size_t given,
+    size_t usable);
 
 #endif
