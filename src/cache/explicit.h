@@ -28,7 +28,8 @@ bool explicit_tcache_destroy(unsigned id);
 struct explicit_tcache *explicit_tcache_get(unsigned id);
 
 /* A region; from the arena when the cache has none. */
-void *explicit_tcache_alloc(struct explicit_tcache *cache, struct arena *arena, unsigned szind);
+void *explicit_tcache_alloc(struct explicit_tcache *cache, struct arena *arena,
+    unsigned szind);
 /* Keep or free a region. A region of an owned slab goes to its owner. */
 void explicit_tcache_free(struct explicit_tcache *cache, struct edata *e, void *p);
 /* Across a fork.  In the child a cache that was in use is empty, and what was in it is lost. */

@@ -37,7 +37,8 @@ tcache_large_keep(struct tcache *tc, struct edata *e)
 {
 	if (e->size > TCACHE_LARGE_MAX || edata_arena(e) >= arenas_automatic())
 		return false;
-	while (tc->n_large == TCACHE_LARGE_COUNT || tc->large_bytes + e->size > TCACHE_LARGE_BYTES)
+	while (tc->n_large == TCACHE_LARGE_COUNT
+	    || tc->large_bytes + e->size > TCACHE_LARGE_BYTES)
 		large_free(remove_at(tc, 0));
 	e->cached = true;
 	tc->large[tc->n_large++] = e;

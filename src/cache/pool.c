@@ -50,7 +50,8 @@ share_list(struct tcache *tc, struct list *slabs)
 		struct edata *e = LIST_ENTRY(l, struct edata, link);
 		/* A full slab's need counts down from `wake'; so many have come back. */
 		const unsigned live = e->slab_state == SLAB_FULL
-		    ? e->nregs - (slab_geometry[e->szind].wake - e->need) : e->need;
+		    ? e->nregs - (slab_geometry[e->szind].wake - e->need)
+		    : e->need;
 		tc->owned_bytes -= e->size;
 		arena_slab_share(tc->arena, e, live);
 	}
@@ -126,7 +127,8 @@ tcaches_fork_alone(struct tcache *own)
 {
 	for (unsigned i = 0; i < arenas_total(); i++) {
 		struct arena *arena = arena_get(i);
-		if (arena == NULL || load_relaxed(&arena->tcache_lock.fork_state) != FORK_NONE)
+		if (arena == NULL
+		    || load_relaxed(&arena->tcache_lock.fork_state) != FORK_NONE)
 			continue;
 		list_init(&arena->tcaches);
 		keep_listed(arena, &arena->pooled);

@@ -69,7 +69,8 @@ post(struct edata *e, void *head, void *tail, unsigned count)
 
 	do {
 		*(void **)tail = chain_head(old);
-		new = (uint64_t)(uintptr_t)head << CHAIN_COUNT_BITS | (chain_count(old) + count);
+		new = (uint64_t)(uintptr_t)head << CHAIN_COUNT_BITS
+		    | (chain_count(old) + count);
 	} while (!cas_weak_release(&e->remote, &old, new));
 	if (old == 0)
 		announce(e);
@@ -92,7 +93,8 @@ message_limit(const struct edata *e)
 	const size_t size = slab_region_size(e);
 
 	return size <= TCACHE_MESSAGE_BYTES / TCACHE_MESSAGE_COUNT
-	    ? TCACHE_MESSAGE_COUNT : (unsigned)(TCACHE_MESSAGE_BYTES / size) + 1;
+	    ? TCACHE_MESSAGE_COUNT
+	    : (unsigned)(TCACHE_MESSAGE_BYTES / size) + 1;
 }
 
 NOINLINE void
@@ -119,7 +121,8 @@ tcache_free_remote(struct tcache *tc, struct edata *e, void *p)
 			post_message(tc, m);
 		const unsigned limit = message_limit(e);
 		*m = (struct tcache_message){
-			.slab = e, .head = p, .tail = p, .count = limit, .left = limit - 1 };
+			.slab = e, .head = p, .tail = p, .count = limit, .left = limit - 1
+		};
 	}
 	if (m->left == 0)
 		tcache_message_full(tc, m);

@@ -85,7 +85,8 @@ pop_empty(struct tcache *tc, struct tcache_class *k)
 
 	if (e == NULL)
 		return NULL;
-	k->empty = e->link.next == NULL ? NULL : LIST_ENTRY(e->link.next, struct edata, link);
+	k->empty =
+	    e->link.next == NULL ? NULL : LIST_ENTRY(e->link.next, struct edata, link);
 	e->link.next = NULL;
 	tc->empty_bytes -= e->size;
 	return e;
@@ -238,7 +239,8 @@ tcache_check(struct tcache *tc)
 			assert(e->slab_state == SLAB_EMPTY && e->need == 0);
 			empty += e->size;
 			e = e->link.next == NULL
-			    ? NULL : LIST_ENTRY(e->link.next, struct edata, link);
+			    ? NULL
+			    : LIST_ENTRY(e->link.next, struct edata, link);
 		}
 	}
 	assert(empty == tc->empty_bytes);

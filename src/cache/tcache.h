@@ -54,14 +54,14 @@
 
 struct tcache_class {
 	struct edata *current;
-	struct list partial;     /* oldest first */
+	struct list partial; /* oldest first */
 	struct list full;
-	struct edata *empty;     /* slabs without live regions, through link.next */
+	struct edata *empty; /* slabs without live regions, through link.next */
 	/* Owner writes, all read. */
 	_Atomic(uint64_t) n_taken;   /* regions of own slabs that ever went to the list */
 	_Atomic(uint64_t) n_fills;   /* times that some went there */
 	_Atomic(uint64_t) n_flushes; /* batches of the class posted to other threads */
-	uint64_t taken_at_trim;  /* n_taken when trimming last looked */
+	uint64_t taken_at_trim;      /* n_taken when trimming last looked */
 	uint8_t n_cold_fills;
 };
 
@@ -75,19 +75,20 @@ struct tcache_message {
 struct tcache {
 	/* ---- hit path; owner thread only ---- */
 	void *list[SC_NOWNED];
-	uint8_t lookup[SC_LOOKUP_COUNT]; /* a copy of size_class_lookup, one load nearer */
+	uint8_t
+	    lookup[SC_LOOKUP_COUNT]; /* a copy of size_class_lookup, one load nearer */
 	/* ---- slow paths; owner thread only ---- */
 	struct arena *arena;
-	unsigned n_slow;         /* slow paths, for the tick */
+	unsigned n_slow; /* slow paths, for the tick */
 	unsigned n_large;
 	size_t large_bytes;
-	size_t owned_bytes;      /* of all owned slabs */
-	size_t empty_bytes;      /* of empty ones among them */
+	size_t owned_bytes; /* of all owned slabs */
+	size_t empty_bytes; /* of empty ones among them */
 	uint64_t trimmed_ns;
 	struct edata *large[TCACHE_LARGE_COUNT]; /* oldest first */
 	struct tcache_class classes[SC_NOWNED];
 	struct tcache_message messages[TCACHE_MESSAGES];
-	_Atomic(size_t) large_bytes_shown;    /* copy of large_bytes for readers */
+	_Atomic(size_t) large_bytes_shown; /* copy of large_bytes for readers */
 	/* ---- guarded by arena->tcache_lock ---- */
 	struct list arena_link; /* in arena->tcaches */
 	struct list pool_link;  /* in arena->pooled or ->bare while no thread has it */

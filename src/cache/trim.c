@@ -15,7 +15,8 @@ pop_empty(struct tcache *tc, struct tcache_class *k)
 {
 	struct edata *e = k->empty;
 
-	k->empty = e->link.next == NULL ? NULL : LIST_ENTRY(e->link.next, struct edata, link);
+	k->empty =
+	    e->link.next == NULL ? NULL : LIST_ENTRY(e->link.next, struct edata, link);
 	e->link.next = NULL;
 	tc->empty_bytes -= e->size;
 	tc->owned_bytes -= e->size;
@@ -46,7 +47,8 @@ delete_current_if_free(struct tcache *tc, struct tcache_class *k)
 static bool
 owns_nothing(const struct tcache_class *k)
 {
-	return k->current == NULL && list_is_empty(&k->partial) && list_is_empty(&k->full);
+	return k->current == NULL && list_is_empty(&k->partial)
+	    && list_is_empty(&k->full);
 }
 
 static void
