@@ -13,8 +13,8 @@ _Thread_local struct thread *thread_self TLS_MODEL;
 struct thread thread_ended = { .modes = MODE_ENDED };
 
 static pthread_key_t key;
-static _Atomic(bool) has_key;      /* Set once, release; read acquire. */
-static unsigned modes_at_start;    /* Set once at boot. */
+static _Atomic(bool) has_key;   /* Set once, release; read acquire. */
+static unsigned modes_at_start; /* Set once at boot. */
 static struct mutex ended_lock = MUTEX_INITIALIZER(LEAF);
 static struct list ended = { &ended, &ended }; /* Guarded by ended_lock. */
 
@@ -85,8 +85,7 @@ on_thread_exit(void *arg)
 {
 	struct thread *thread = arg;
 
-	if (++thread->end_rounds < LAST_ROUND
-	    && pthread_setspecific(key, thread) == 0)
+	if (++thread->end_rounds < LAST_ROUND && pthread_setspecific(key, thread) == 0)
 		return;
 	let_go(thread, &thread_ended);
 }

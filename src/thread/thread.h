@@ -29,7 +29,8 @@ enum thread_mode {
 	MODE_FILLING = 4,   /* opt.junk or opt.zero */
 	MODE_REENTRANT = 8, /* inside a user's hook */
 	MODE_ENDED = 16,    /* after the last destructor */
-	MODE_MANUAL = 32,   /* its arena is a manual one, which has no owned slabs: no tcache */
+	MODE_MANUAL =
+	    32, /* its arena is a manual one, which has no owned slabs: no tcache */
 };
 
 struct thread {
