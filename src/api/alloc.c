@@ -68,7 +68,8 @@ alloc_boot(void)
 static unsigned
 class_of_request(size_t size)
 {
-	return size <= SC_LOOKUP_MAX ? size_class_lookup[(size + 7) >> 3] : medium_class(size);
+	return size <= SC_LOOKUP_MAX ? size_class_lookup[(size + 7) >> 3]
+				     : medium_class(size);
 }
 
 /* From shared slabs, one region. */
@@ -83,8 +84,10 @@ alloc_shared(struct arena *arena, unsigned szind)
 static struct arena *
 oversize_arena(struct arena *arena, size_t size)
 {
-	return opt.oversize_threshold != 0 && size >= opt.oversize_threshold && !arena->is_manual
-	    ? arenas_oversize(arena) : arena;
+	return opt.oversize_threshold != 0 && size >= opt.oversize_threshold
+		&& !arena->is_manual
+	    ? arenas_oversize(arena)
+	    : arena;
 }
 
 static void *
@@ -93,7 +96,8 @@ alloc_extent(struct arena *arena, struct tcache *tc, size_t size, size_t alignme
 {
 	if (tc != NULL) {
 		tcache_tick(tc);
-		struct edata *e = alignment <= os_page_size ? tcache_large_take(tc, size) : NULL;
+		struct edata *e =
+		    alignment <= os_page_size ? tcache_large_take(tc, size) : NULL;
 		if (e != NULL) {
 			void *p = edata_base(e);
 			return zero == ZERO_YES ? memset(p, 0, size) : p;
@@ -126,8 +130,8 @@ alloc_sized(struct arena *arena, struct tcache *tc, size_t usable, size_t alignm
     enum alloc_zero zero)
 {
 	if (usable > SC_OWNED_MAX || alignment > os_page_size)
-		return alloc_extent(arena, tc, checked_align_up(usable, os_page_size), alignment,
-		    zero);
+		return alloc_extent(arena, tc, checked_align_up(usable, os_page_size),
+		    alignment, zero);
 	void *p = alloc_region(arena, tc, class_of_request(usable));
 	return p != NULL && zero == ZERO_YES ? memset(p, 0, usable) : p;
 }
@@ -156,17 +160,19 @@ void *
 alloc_requested(const struct alloc_request *r)
 {
 	const size_t alignment = r->alignment == 0 ? 1 : r->alignment;
-	const size_t usable = alignment == 1
-	    ? size_usable(r->size) : size_usable_aligned(r->size, alignment);
+	const size_t usable = alignment == 1 ? size_usable(r->size)
+					     : size_usable_aligned(r->size, alignment);
 
 	if (usable == SIZE_TOO_LARGE || !boot())
 		return NULL;
 	struct thread *thread = thread_start();
-	struct arena *arena = r->arena != NULL ? r->arena
-	    : thread != NULL && (thread->modes & MODE_REENTRANT) == 0 ? thread->arena : arena_get(0);
+	struct arena *arena = r->arena != NULL                        ? r->arena
+	    : thread != NULL && (thread->modes & MODE_REENTRANT) == 0 ? thread->arena
+								      : arena_get(0);
 	struct tcache *tc = thread == NULL || r->no_tcache || r->arena != NULL
-	        || (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) != 0
-	    ? NULL : thread->tcache;
+		|| (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) != 0
+	    ? NULL
+	    : thread->tcache;
 	void *p = r->tcache != NULL && usable <= SC_OWNED_MAX && alignment <= os_page_size
 	    ? alloc_explicit(r, arena, usable)
 	    : alloc_sized(arena, tc, usable, alignment, r->zero);

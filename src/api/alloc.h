@@ -33,7 +33,7 @@ void *alloc_resize(void *p, size_t size);
 /* What mallocx's flags say. */
 struct alloc_request {
 	size_t size;
-	size_t alignment;   /* 0: none asked */
+	size_t alignment; /* 0: none asked */
 	enum alloc_zero zero;
 	bool no_tcache;
 	struct arena *arena;            /* NULL: the thread's */

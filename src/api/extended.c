@@ -41,7 +41,8 @@ decode(struct alloc_request *r, size_t size, int flags)
 		return true;
 	if (!boot())
 		return false;
-	r->arena = arena - 1 < arenas_automatic() ? arena_automatic(arena - 1) : arena_get(arena - 1);
+	r->arena = arena - 1 < arenas_automatic() ? arena_automatic(arena - 1)
+						  : arena_get(arena - 1);
 	return r->arena != NULL;
 }
 
@@ -65,7 +66,8 @@ API(mallocx)(size_t size, int flags)
 static size_t
 usable_for(const struct alloc_request *r, size_t size)
 {
-	return r->alignment <= 1 ? size_usable(size) : size_usable_aligned(size, r->alignment);
+	return r->alignment <= 1 ? size_usable(size)
+				 : size_usable_aligned(size, r->alignment);
 }
 
 static bool
@@ -136,7 +138,8 @@ EXPORT void
 API(sdallocx)(void *p, size_t size, int flags)
 {
 	if (CONFIG_DEBUG && p != NULL) {
-		struct edata *e = alloc_find("sdallocx of a pointer that is not from here", p);
+		struct edata *e =
+		    alloc_find("sdallocx of a pointer that is not from here", p);
 		if (e != NULL && size > alloc_usable_size(p, e))
 			misuse_report_size(p, e, size, alloc_usable_size(p, e));
 	}
@@ -151,6 +154,7 @@ API(nallocx)(size_t size, int flags)
 	if (!boot())
 		return 0;
 	const size_t usable = lg_align == 0
-	    ? size_usable(size) : size_usable_aligned(size, (size_t)1 << lg_align);
+	    ? size_usable(size)
+	    : size_usable_aligned(size, (size_t)1 << lg_align);
 	return usable == SIZE_TOO_LARGE ? 0 : usable;
 }

@@ -81,7 +81,7 @@ look_up(void)
 		return;
 	libc_free = (void (*)(void *))symbol;
 	symbol = dlsym(RTLD_NEXT, "malloc_usable_size");
-	libc_usable_size = (size_t (*)(void *))symbol;
+	libc_usable_size = (size_t(*)(void *))symbol;
 }
 
 /* The header before p, without a fault where there is no memory. */

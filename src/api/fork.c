@@ -15,10 +15,10 @@
 #include "thread/thread.h"
 
 /* Written by the forking thread only. */
-static unsigned depth;     /* Forks under way in it: a handler may fork, too. */
-static bool has_let_go;    /* The locks were released early: the child finds none held. */
-static pid_t parent_pid;   /* Of the process that is forking. */
-static pid_t reset_pid;    /* Of the child that has done its reset, 0: none yet. */
+static unsigned depth;   /* Forks under way in it: a handler may fork, too. */
+static bool has_let_go;  /* The locks were released early: the child finds none held. */
+static pid_t parent_pid; /* Of the process that is forking. */
+static pid_t reset_pid;  /* Of the child that has done its reset, 0: none yet. */
 
 /* ORDER LOCK-RANKS */
 static void

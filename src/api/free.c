@@ -65,7 +65,8 @@ free_check_size(const void *p, size_t alignment, size_t size)
 		return;
 	const size_t usable = alloc_usable_size(p, e);
 	const size_t expected = alignment <= 1 || !is_pow2(alignment)
-	    ? size_usable(size) : size_usable_aligned(size, alignment);
+	    ? size_usable(size)
+	    : size_usable_aligned(size, alignment);
 	/* An object may have been grown in place: then its size lies between. */
 	if (expected > usable || (e->use == USE_SLAB && expected != usable))
 		misuse_report_size(p, e, size, usable);
@@ -78,7 +79,9 @@ alloc_find(const char *what, const void *p)
 
 	if (UNLIKELY(e == NULL)) {
 		struct edata *any = emap_lookup_any(p);
-		misuse_report(any != NULL ? "use of freed memory or interior pointer" : what, p, any);
+		misuse_report(any != NULL ? "use of freed memory or interior pointer"
+					  : what,
+		    p, any);
 		return NULL;
 	}
 	if (UNLIKELY(e->use == USE_SLAB ? !slab_is_region(e, p) : edata_base(e) != p)) {
@@ -172,7 +175,8 @@ free_unusual(struct edata *e, void *p)
 		if ((thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) == 0)
 			tc = thread->tcache;
 		if ((thread->modes & MODE_COUNTING) != 0)
-			owner_add(&thread->deallocated, (uint64_t)alloc_usable_size(p, e));
+			owner_add(&thread->deallocated,
+			    (uint64_t)alloc_usable_size(p, e));
 		if ((thread->modes & MODE_FILLING) != 0
 		    && (opt.junk == JUNK_TRUE || opt.junk == JUNK_FREE))
 			memset(p, 0x5a, alloc_usable_size(p, e));

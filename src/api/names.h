@@ -45,10 +45,11 @@ EXPORT void API(dallocx)(void *p, int flags);
 EXPORT void API(sdallocx)(void *p, size_t size, int flags);
 EXPORT size_t API(nallocx)(size_t size, int flags);
 
-EXPORT int API(mallctl)(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
+EXPORT int API(mallctl)(const char *name, void *oldp, size_t *oldlenp, void *newp,
+    size_t newlen);
 EXPORT int API(mallctlnametomib)(const char *name, size_t *mibp, size_t *miblenp);
-EXPORT int API(mallctlbymib)(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp,
-    void *newp, size_t newlen);
+EXPORT int API(mallctlbymib)(const size_t *mib, size_t miblen, void *oldp,
+    size_t *oldlenp, void *newp, size_t newlen);
 EXPORT void API(malloc_stats_print)(void (*write)(void *, const char *), void *opaque,
     const char *options);
 

@@ -22,7 +22,8 @@
 #define MOVE_BY_PAGES_MIN ((size_t)1 << 20)
 
 size_t
-alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra, enum alloc_zero zero)
+alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra,
+    enum alloc_zero zero)
 {
 	const size_t old = alloc_usable_size(p, e);
 	const size_t least = size_usable(size);
@@ -140,14 +141,11 @@ realloc_zero(void *p)
 {
 	fetch_add_relaxed(&ctl_zero_reallocs, 1);
 	switch (opt.zero_realloc) {
-	case ZERO_REALLOC_ALLOC:
-		return alloc_resize(p, 1);
+	case ZERO_REALLOC_ALLOC: return alloc_resize(p, 1);
 	case ZERO_REALLOC_ABORT:
 		misuse_report("realloc(p, 0) with zero_realloc:abort", p, emap_lookup(p));
 		return NULL;
-	default:
-		alloc_free(p);
-		return NULL;
+	default: alloc_free(p); return NULL;
 	}
 }
 
