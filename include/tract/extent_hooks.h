@@ -25,26 +25,26 @@ typedef struct extent_hooks_s extent_hooks_t;
 typedef void *(extent_alloc_t)(extent_hooks_t *hooks, void *new_addr, size_t size,
     size_t alignment, bool *zero, bool *commit, unsigned arena_ind);
 /* Take memory back.  True: refused, tract keeps it and tries the next way to dispose of it. */
-typedef bool(extent_dalloc_t)(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
-    unsigned arena_ind);
+typedef bool(extent_dalloc_t)(extent_hooks_t *hooks, void *addr, size_t size,
+    bool committed, unsigned arena_ind);
 /* Take memory back when its arena is destroyed. */
-typedef void(extent_destroy_t)(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
-    unsigned arena_ind);
+typedef void(extent_destroy_t)(extent_hooks_t *hooks, void *addr, size_t size,
+    bool committed, unsigned arena_ind);
 /* Back (back no longer) [addr + offset, addr + offset + length). */
-typedef bool(extent_commit_t)(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,
-    size_t length, unsigned arena_ind);
-typedef bool(extent_decommit_t)(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,
-    size_t length, unsigned arena_ind);
+typedef bool(extent_commit_t)(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind);
+typedef bool(extent_decommit_t)(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind);
 /* Contents are not needed: lazily, they may vanish at any time until written again; forced, they
  * read as zero afterwards. */
-typedef bool(extent_purge_t)(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,
-    size_t length, unsigned arena_ind);
+typedef bool(extent_purge_t)(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind);
 /* May [addr, addr + size) be treated as two extents? */
-typedef bool(extent_split_t)(extent_hooks_t *hooks, void *addr, size_t size, size_t size_a,
-    size_t size_b, bool committed, unsigned arena_ind);
+typedef bool(extent_split_t)(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t size_a, size_t size_b, bool committed, unsigned arena_ind);
 /* May two adjacent extents be treated as one? */
-typedef bool(extent_merge_t)(extent_hooks_t *hooks, void *addr_a, size_t size_a, void *addr_b,
-    size_t size_b, bool committed, unsigned arena_ind);
+typedef bool(extent_merge_t)(extent_hooks_t *hooks, void *addr_a, size_t size_a,
+    void *addr_b, size_t size_b, bool committed, unsigned arena_ind);
 
 struct extent_hooks_s {
 	extent_alloc_t *alloc;
