@@ -17,42 +17,44 @@ static const size_t impossible[] = {
 	SIZE_MAX - 4096,
 	SIZE_MAX / 2 + 1, /* PTRDIFF_MAX + 1 */
 	SIZE_MAX / 2 + 2,
-	SIZE_MAX / 2,     /* PTRDIFF_MAX itself: rounding exceeds it */
+	SIZE_MAX / 2, /* PTRDIFF_MAX itself: rounding exceeds it */
 	SIZE_MAX / 2 - 100,
 	SIZE_MAX / 4 * 3,
 };
 
-#define FOR_EACH_IMPOSSIBLE(size)                                                              \
-	for (size_t i_ = 0, size; i_ < sizeof impossible / sizeof *impossible                  \
-	     && (size = impossible[i_], 1); i_++)
+#define FOR_EACH_IMPOSSIBLE(size) \
+	for (size_t i_ = 0, size; \
+	     i_ < sizeof impossible / sizeof *impossible && (size = impossible[i_], 1); \
+	     i_++)
 
 /* The call answers NULL, and says so with `error'. */
-#define CHECK_FAILS(error, call)                                                               \
-	do {                                                                                   \
-		errno = 0;                                                                     \
-		void *volatile got_ = (call);                                                  \
-		const int errno_ = errno;                                                      \
-		CHECK(got_ == NULL);                                                           \
-		CHECK_EQ(errno_, (error));                                                     \
+#define CHECK_FAILS(error, call) \
+	do { \
+		errno = 0; \
+		void *volatile got_ = (call); \
+		const int errno_ = errno; \
+		CHECK(got_ == NULL); \
+		CHECK_EQ(errno_, (error)); \
 	} while (0)
 
-#define CHECK_OBJECT(call)                                                                     \
-	do {                                                                                   \
-		char *got_ = (call);                                                           \
-		REQUIRE(got_ != NULL);                                                         \
-		CHECK(API(malloc_usable_size)(got_) != 0);                                     \
-		API(free)(got_);                                                               \
+#define CHECK_OBJECT(call) \
+	do { \
+		char *got_ = (call); \
+		REQUIRE(got_ != NULL); \
+		CHECK(API(malloc_usable_size)(got_) != 0); \
+		API(free)(got_); \
 	} while (0)
 
 TEST(malloc_of_an_impossible_size_is_enomem)
 {
-	FOR_EACH_IMPOSSIBLE (size)
-		CHECK_FAILS(ENOMEM, API(malloc)(size));
+	FOR_EACH_IMPOSSIBLE(size)
+	CHECK_FAILS(ENOMEM, API(malloc)(size));
 }
 
 TEST(calloc_of_an_impossible_product_is_enomem)
 {
-	FOR_EACH_IMPOSSIBLE (size) {
+	FOR_EACH_IMPOSSIBLE(size)
+	{
 		CHECK_FAILS(ENOMEM, API(calloc)(1, size));
 		CHECK_FAILS(ENOMEM, API(calloc)(size, 1));
 		CHECK_FAILS(ENOMEM, API(calloc)(size, 2));
@@ -71,18 +73,21 @@ TEST(realloc_to_an_impossible_size_is_enomem_and_keeps_the_object)
 		char *p = API(malloc)(olds[k]);
 		REQUIRE(p != NULL);
 		memset(p, 0x3c, olds[k]);
-		FOR_EACH_IMPOSSIBLE (size) {
+		FOR_EACH_IMPOSSIBLE(size)
+		{
 			CHECK_FAILS(ENOMEM, API(realloc)(p, size));
 			CHECK_FAILS(ENOMEM, API(reallocarray)(p, size, 1));
 			CHECK_FAILS(ENOMEM, API(reallocarray)(p, 2, size));
 			CHECK_FAILS(ENOMEM, API(rallocx)(p, size, 0));
 			CHECK_EQ(API(xallocx)(p, size, 0, 0), API(malloc_usable_size)(p));
 		}
-		CHECK_FAILS(ENOMEM, API(reallocarray)(p, (size_t)1 << 32, (size_t)1 << 32));
+		CHECK_FAILS(ENOMEM,
+		    API(reallocarray)(p, (size_t)1 << 32, (size_t)1 << 32));
 		CHECK(p[0] == 0x3c && p[olds[k] - 1] == 0x3c);
 		API(free)(p);
 	}
-	FOR_EACH_IMPOSSIBLE (size) {
+	FOR_EACH_IMPOSSIBLE(size)
+	{
 		CHECK_FAILS(ENOMEM, API(realloc)(NULL, size));
 		CHECK_FAILS(ENOMEM, API(reallocarray)(NULL, size, 1));
 	}
@@ -90,7 +95,8 @@ TEST(realloc_to_an_impossible_size_is_enomem_and_keeps_the_object)
 
 TEST(aligned_allocation_of_an_impossible_size_is_enomem)
 {
-	FOR_EACH_IMPOSSIBLE (size) {
+	FOR_EACH_IMPOSSIBLE(size)
+	{
 		for (size_t alignment = 8; alignment != 0; alignment <<= 1) {
 			void *p = &p;
 			CHECK_FAILS(ENOMEM, API(aligned_alloc)(alignment, size));
@@ -194,7 +200,8 @@ TEST(nothing_is_done_with_null)
 
 TEST(nallocx_of_an_impossible_size_is_zero)
 {
-	FOR_EACH_IMPOSSIBLE (size) {
+	FOR_EACH_IMPOSSIBLE(size)
+	{
 		CHECK_EQ(API(nallocx)(size, 0), 0);
 		CHECK_EQ(API(nallocx)(size, 12), 0);
 		CHECK_FAILS(ENOMEM, API(mallocx)(size, 0));
@@ -211,7 +218,8 @@ TEST(free_leaves_errno_alone)
 
 	for (unsigned round = 0; round < 4; round++) {
 		for (size_t i = 0; i < 4000; i++)
-			objects[i] = API(malloc)((i * 37 + round) % 900 * (i % 50 == 0 ? 4000 : 8));
+			objects[i] = API(malloc)((i * 37 + round) % 900
+			    * (i % 50 == 0 ? 4000 : 8));
 		for (size_t i = 0; i < 4000; i++) {
 			errno = 12345;
 			API(free)(objects[i]);

@@ -26,10 +26,12 @@
 #define N_SHARED 1024
 #define CHILD_SECONDS 20
 
-static _Atomic(void *) shared[N_SHARED]; /* handed from thread to thread, and to children */
+static _Atomic(void *)
+    shared[N_SHARED]; /* handed from thread to thread, and to children */
 static atomic_int stop;
 static atomic_int n_bad;
-static volatile sig_atomic_t is_child; /* set by a handler that forked: the child goes on */
+static volatile sig_atomic_t
+    is_child; /* set by a handler that forked: the child goes on */
 
 static uint64_t
 next_random(uint64_t *state)
@@ -251,7 +253,8 @@ main(int argc, char **argv)
 	const int n = argc > 2 ? atoi(argv[2]) : 100;
 
 	if (strcmp(mode, "handlers") == 0)
-		pthread_atfork(allocate_in_handler, allocate_in_handler, allocate_in_handler);
+		pthread_atfork(allocate_in_handler, allocate_in_handler,
+		    allocate_in_handler);
 	if (strcmp(mode, "signals") == 0)
 		from_signals(n);
 	else

@@ -51,7 +51,8 @@ main(void)
 		for (size_t size = 16; size < FEW; size *= 7) {
 			const size_t total = exhaust(size);
 			if (total < FEW) {
-				fprintf(stderr, "only %zu bytes in objects of %zu\n", total, size);
+				fprintf(stderr, "only %zu bytes in objects of %zu\n",
+				    total, size);
 				return 1;
 			}
 		}

@@ -43,7 +43,8 @@ main(void)
 	for (size_t i = 0; i < 1000; i++)
 		free(objects[i]);
 	if (malloc_usable_size(objects[0] = malloc(100)) != 112) {
-		printf("another malloc: 100 bytes have %zu\n", malloc_usable_size(objects[0]));
+		printf("another malloc: 100 bytes have %zu\n",
+		    malloc_usable_size(objects[0]));
 		return 3;
 	}
 	pthread_create(&thread, NULL, churn, NULL);

@@ -118,7 +118,8 @@ run_threads(int n, void *(*body)(void *), void *arg)
 	for (int done = 0; done < n; done += N_AT_ONCE) {
 		for (uintptr_t i = 0; i < N_AT_ONCE; i++)
 			if (pthread_create(&threads[i], NULL, body,
-			        arg != NULL ? arg : (void *)(i + (uintptr_t)done)) != 0)
+				arg != NULL ? arg : (void *)(i + (uintptr_t)done))
+			    != 0)
 				fail("pthread_create");
 		for (int i = 0; i < N_AT_ONCE; i++) {
 			void *result = NULL;
