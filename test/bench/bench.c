@@ -28,8 +28,12 @@ struct usage {
 };
 
 static const struct workload *const tables[] = {
-	small_workloads,   mixed_workloads, handover_workloads,
-	threads_workloads, large_workloads, peak_workloads,
+	small_workloads,
+	mixed_workloads,
+	handover_workloads,
+	threads_workloads,
+	large_workloads,
+	peak_workloads,
 };
 
 #define NTABLES (sizeof(tables) / sizeof(tables[0]))
@@ -152,9 +156,9 @@ list_workloads(void)
 	for (size_t t = 0; t < NTABLES; t++) {
 		for (const struct workload *w = tables[t]; w->name != NULL; w++) {
 			char line[256];
-			const int length = snprintf(
-				line, sizeof(line), "%-20s %-8s %-5s %-7s %s\n", w->name,
-				w->flags & THREADED ? "threads" : "-",
+			const int length =
+			    snprintf(line, sizeof(line), "%-20s %-8s %-5s %-7s %s\n",
+				w->name, w->flags & THREADED ? "threads" : "-",
 				w->flags & PEAK ? "peak" : "-",
 				w->flags & MEMORY_ONLY ? "memory" : "-", w->what);
 
@@ -186,15 +190,14 @@ run_workload(const struct run *run, double idle_s)
 	bench_mark();
 	const struct usage *const end = &usage_end;
 	int length = snprintf(line, sizeof(line),
-			      "name=%s threads=%u scale=%g seed=%llu wall_s=%.6f "
-			      "cpu_s=%.6f user_s=%.6f "
-			      "sys_s=%.6f peak_kib=%ld minor_faults=%ld end_kib=%ld\n",
-			      run->work->name, run->nthreads, run->scale,
-			      (unsigned long long)run->seed, end->wall_s - start.wall_s,
-			      end->user_s - start.user_s + end->sys_s - start.sys_s,
-			      end->user_s - start.user_s, end->sys_s - start.sys_s,
-			      end->peak_kib, end->minor_faults - start.minor_faults,
-			      resident_kib());
+	    "name=%s threads=%u scale=%g seed=%llu wall_s=%.6f "
+	    "cpu_s=%.6f user_s=%.6f "
+	    "sys_s=%.6f peak_kib=%ld minor_faults=%ld end_kib=%ld\n",
+	    run->work->name, run->nthreads, run->scale, (unsigned long long)run->seed,
+	    end->wall_s - start.wall_s,
+	    end->user_s - start.user_s + end->sys_s - start.sys_s,
+	    end->user_s - start.user_s, end->sys_s - start.sys_s, end->peak_kib,
+	    end->minor_faults - start.minor_faults, resident_kib());
 	print_line(line, (size_t)length);
 	if (idle_s <= 0)
 		return;
@@ -204,7 +207,7 @@ run_workload(const struct run *run, double idle_s)
 	while (nanosleep(&left, &left) != 0 && errno == EINTR)
 		;
 	length = snprintf(line, sizeof(line), "idle_s=%g idle_kib=%ld\n", idle_s,
-			  resident_kib());
+	    resident_kib());
 	print_line(line, (size_t)length);
 }
 
@@ -256,8 +259,8 @@ main(int argc, char **argv)
 		if (end == value || *end != '\0')
 			usage_error();
 	}
-	if (run.nthreads < 1 || run.nthreads > 256 ||
-	    !(run.scale > 0 && run.scale <= 1000))
+	if (run.nthreads < 1 || run.nthreads > 256
+	    || !(run.scale > 0 && run.scale <= 1000))
 		usage_error();
 	if (!(run.work->flags & THREADED))
 		run.nthreads = 1;

@@ -207,7 +207,7 @@ struct team {
 
 /* Runs n threads and returns when all have exited. */
 void team_run(const struct run *run, uint32_t n, void (*fn)(struct team *, uint32_t),
-	      void *shared);
+    void *shared);
 
 /* As pthread_create and pthread_join; failure ends the bench. */
 pthread_t thread_start(void *(*fn)(void *), void *arg);

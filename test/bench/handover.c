@@ -20,12 +20,12 @@ produce(struct team *team, struct market *market, uint32_t id)
 
 	while (left > 0) {
 		const size_t wanted =
-			rng_between(&rng, market->batch_max / 2, market->batch_max);
+		    rng_between(&rng, market->batch_max / 2, market->batch_max);
 		struct batch *const batch = batch_new(market->batch_max);
 
 		for (; batch->n < wanted && left > 0; left--) {
 			const size_t size =
-				rng_between(&rng, market->size_min, market->size_max);
+			    rng_between(&rng, market->size_min, market->size_max);
 
 			batch->blocks[batch->n++] = take(size);
 		}
@@ -53,7 +53,7 @@ market_run(const struct run *run, struct market *market, uint32_t consumers)
 {
 	market->total = run_count(run, run->work->b);
 	queue_init(&market->queue, 4 * (size_t)(market->producers + consumers),
-		   market->producers);
+	    market->producers);
 	team_run(run, market->producers + consumers, market_member, market);
 }
 
@@ -137,9 +137,8 @@ static void
 medium_member(struct team *team, uint32_t id)
 {
 	const struct ring *const ring = team->shared;
-	const size_t loops = share_of(run_count(team->run, team->run->work->b), team->n) /
-				     MEDIUM_STEP +
-			     1;
+	const size_t loops =
+	    share_of(run_count(team->run, team->run->work->b), team->n) / MEDIUM_STEP + 1;
 	const size_t nslots = share_of(2 * MEDIUM_SLOTS, team->n);
 	struct rng rng = rng_of(team->run, id);
 	void **const slots = table_new(nslots);
@@ -193,8 +192,8 @@ ramp_foreign_member(struct team *team, uint32_t id)
 		for (size_t i = 0; i < FOREIGN_BLOCKS; i++) {
 			own[i] = take(size);
 			batch->blocks[batch->n++] = take(size);
-			size = size + step <= last ? size + step
-						   : rng_between(&rng, 1, 16);
+			size =
+			    size + step <= last ? size + step : rng_between(&rng, 1, 16);
 		}
 		queue_push(&ring->inboxes[(id + 1) % team->n], batch);
 		drop_all(own, FOREIGN_BLOCKS);
@@ -212,14 +211,14 @@ ramp_foreign(const struct run *run)
 
 const struct workload handover_workloads[] = {
 	{ "produce-even", produce_even, 512, 5000000, THREADED,
-	  "N producers, N consumers, 64 B" },
+	    "N producers, N consumers, 64 B" },
 	{ "produce-many", produce_many, 4096, 3000000, THREADED,
-	  "N-1 producers, batches of 4 K" },
+	    "N-1 producers, batches of 4 K" },
 	{ "produce-one", produce_one, 4096, 3000000, THREADED,
-	  "N-1 consumers, batches of 4 K" },
+	    "N-1 consumers, batches of 4 K" },
 	{ "medium", medium, 0, 1400000, THREADED | PEAK,
-	  "1..16 KiB, every 2nd round handed over" },
+	    "1..16 KiB, every 2nd round handed over" },
 	{ "ramp-foreign", ramp_foreign, 0, 4000000, THREADED | PEAK,
-	  "half freed by another thread" },
+	    "half freed by another thread" },
 	{ 0 },
 };

@@ -172,7 +172,7 @@ realloc_many(const struct run *run)
 	for (size_t i = 0; i < n; i++) {
 		struct grower *const g = &growers[rng_below(&rng, GROWERS)];
 		const size_t size =
-			g->size + 64 + rng_between(&rng, g->size / 16, g->size);
+		    g->size + 64 + rng_between(&rng, g->size / 16, g->size);
 
 		if (size > run->work->a)
 			grower_end(g);
@@ -191,6 +191,6 @@ const struct workload large_workloads[] = {
 	{ "realloc-half", realloc_half, 16 * MIB, 100, 0, "grows by half to 16 MiB" },
 	{ "realloc-double", realloc_double, 32 * MIB, 100, 0, "doubles to 32 MiB" },
 	{ "realloc-many", realloc_many, 2 * MIB, 20000, 0,
-	  "16 growers take turns, to 2 MiB" },
+	    "16 growers take turns, to 2 MiB" },
 	{ 0 },
 };

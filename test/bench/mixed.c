@@ -109,8 +109,8 @@ ramp_member(struct team *team, uint32_t id)
 
 		for (size_t i = 0; i < RAMP_BLOCKS; i++) {
 			blocks[i] = take(size);
-			size = size + step <= last ? size + step
-						   : rng_between(&rng, 1, 16);
+			size =
+			    size + step <= last ? size + step : rng_between(&rng, 1, 16);
 		}
 		for (size_t i = 0; i < RAMP_BLOCKS; i++)
 			drop(blocks[is_reverse ? RAMP_BLOCKS - 1 - i : i]);
@@ -155,7 +155,7 @@ zeroed(const struct run *run)
 	for (size_t i = 0; i < n; i++) {
 		void **const slot = &blocks[rng_below(&rng, most < MIB ? LIVE : 2)];
 		const size_t size =
-			most <= KIB ? rng_between(&rng, 8, most) : rng_near(&rng, most);
+		    most <= KIB ? rng_between(&rng, 8, most) : rng_near(&rng, most);
 
 		drop(*slot);
 		*slot = take_zeroed(size);
@@ -168,16 +168,16 @@ zeroed(const struct run *run)
 
 const struct workload mixed_workloads[] = {
 	{ "lifetimes", lifetimes, 0, 6000000, 0,
-	  "most blocks die young, some late, few never" },
+	    "most blocks die young, some late, few never" },
 	{ "inverse-square", inverse_square, 0, 20000000, THREADED,
-	  "4 B..32 KiB, p ~ 1/n^2" },
+	    "4 B..32 KiB, p ~ 1/n^2" },
 	{ "ramp-forward", ramp, 0, 12000000, THREADED,
-	  "climbing sizes, first freed first" },
+	    "climbing sizes, first freed first" },
 	{ "ramp-reverse", ramp, 1, 12000000, THREADED,
-	  "climbing sizes, last freed first" },
+	    "climbing sizes, last freed first" },
 	{ "calloc-small", zeroed, 512, 4000000, 0, "calloc of 8..512 bytes" },
 	{ "calloc-64k", zeroed, 64 * KIB, 40000, 0,
-	  "calloc of 64 KiB, half of it written" },
+	    "calloc of 64 KiB, half of it written" },
 	{ "calloc-4m", zeroed, 4 * MIB, 250, 0, "calloc of 4 MiB, half of it written" },
 	{ 0 },
 };

@@ -166,12 +166,12 @@ idle_threads(const struct run *run)
 const struct workload peak_workloads[] = {
 	{ "peak-whole", peak_whole, 256 * MIB, 0, PEAK, "31/32 of 256 MiB freed" },
 	{ "peak-scattered", peak_scattered, 256 * MIB, 0, PEAK,
-	  "random 9/10 of 256 MiB freed" },
+	    "random 9/10 of 256 MiB freed" },
 	{ "peak-threads", peak_threads, 256 * MIB, 0, THREADED | PEAK,
-	  "31/32 freed, threads stay" },
+	    "31/32 freed, threads stay" },
 	{ "phases", phases, 64 * MIB, 0, PEAK,
-	  "random 9/10 of class A freed, then class B" },
+	    "random 9/10 of class A freed, then class B" },
 	{ "idle-threads", idle_threads, 100, 40, PEAK | MEMORY_ONLY,
-	  "100 threads that hold 40 blocks and wait" },
+	    "100 threads that hold 40 blocks and wait" },
 	{ 0 },
 };

@@ -26,7 +26,7 @@ void **
 table_new(size_t n)
 {
 	void *const table = mmap(NULL, n * sizeof(void *), PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (table == MAP_FAILED)
 		bench_die("no memory for a table");
@@ -61,7 +61,7 @@ member_main(void *arg)
 
 void
 team_run(const struct run *run, uint32_t n, void (*fn)(struct team *, uint32_t),
-	 void *shared)
+    void *shared)
 {
 	struct team team = { .run = run, .fn = fn, .shared = shared, .n = n };
 	struct member members[n];

@@ -115,8 +115,8 @@ generation_member(struct team *team, uint32_t id)
 			*victim = kept[--nkept];
 		} else if (dice < 5) {
 			*victim = atomic_exchange_explicit(
-				&gen->slots[rng_below(&rng, EXCHANGE_SLOTS)], *victim,
-				memory_order_acq_rel);
+			    &gen->slots[rng_below(&rng, EXCHANGE_SLOTS)], *victim,
+			    memory_order_acq_rel);
 		}
 	}
 	drop_all(kept, nkept);
@@ -268,15 +268,15 @@ sharing_passive(const struct run *run)
 
 const struct workload threads_workloads[] = {
 	{ "server", server, 0, 8000000, THREADED,
-	  "random victims, a new thread each round" },
+	    "random victims, a new thread each round" },
 	{ "generations", generations, 0, 1600000, THREADED | PEAK,
-	  "exchange, rare huge blocks" },
+	    "exchange, rare huge blocks" },
 	{ "churn-0", churn, 0, 8000, THREADED, "threads that allocate nothing" },
 	{ "churn-40", churn, 40, 8000, THREADED, "threads with 40 blocks each" },
 	{ "legacy", legacy, 0, 8000, THREADED, "each thread leaves a block to the next" },
 	{ "sharing-active", sharing_active, 0, 400000, THREADED,
-	  "own small blocks, written often" },
+	    "own small blocks, written often" },
 	{ "sharing-passive", sharing_passive, 0, 400000, THREADED,
-	  "after freeing a neighbour's" },
+	    "after freeing a neighbour's" },
 	{ 0 },
 };
