@@ -22,23 +22,33 @@
 #define REGION_GARBAGE 0xd7
 
 enum region_page { REGION_FREE, REGION_COMMITTED, REGION_RESERVED };
-enum region_hook { HOOK_ALLOC, HOOK_DALLOC, HOOK_COMMIT, HOOK_DECOMMIT, HOOK_LAZY, HOOK_FORCED,
-	HOOK_SPLIT, HOOK_MERGE, HOOK_COUNT };
+enum region_hook {
+	HOOK_ALLOC,
+	HOOK_DALLOC,
+	HOOK_COMMIT,
+	HOOK_DECOMMIT,
+	HOOK_LAZY,
+	HOOK_FORCED,
+	HOOK_SPLIT,
+	HOOK_MERGE,
+	HOOK_COUNT
+};
 
 static struct region {
 	extent_hooks_t hooks;
 	pthread_mutex_t lock;
 	char *first;
 	size_t n_pages;
-	uint8_t *pages;      /* enum region_page */
-	uint32_t *mappings;  /* number of the alloc call */
+	uint8_t *pages;     /* enum region_page */
+	uint32_t *mappings; /* number of the alloc call */
 	uint32_t n_mappings;
 	uint64_t seed;
 	unsigned n_calls[HOOK_COUNT];
 	unsigned percent[HOOK_COUNT]; /* how often each hook fails */
-	unsigned n_all_calls, fail_at; /* the fail_at-th call of any hook fails; 0: none */
-	bool may_reserve;              /* hand out memory that is not committed, when allowed */
-	void (*inside)(void);          /* called in every hook */
+	unsigned n_all_calls,
+	    fail_at;          /* the fail_at-th call of any hook fails; 0: none */
+	bool may_reserve;     /* hand out memory that is not committed, when allowed */
+	void (*inside)(void); /* called in every hook */
 } region;
 
 static void
@@ -85,7 +95,8 @@ static void
 region_access(void *addr, size_t size, bool allowed)
 {
 	REQUIRE(mmap(addr, size, allowed ? PROT_READ | PROT_WRITE : PROT_NONE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == addr);
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0)
+	    == addr);
 }
 
 /* First fit, so that ranges given back are soon handed out again. */
@@ -97,7 +108,9 @@ region_find(size_t size, size_t alignment)
 
 	for (size_t i = 0; i < region.n_pages; i++) {
 		if (region.pages[i] != REGION_FREE
-		    || (run == 0 && ((uintptr_t)region.first + i * os_page_size) % alignment != 0)) {
+		    || (run == 0
+			&& ((uintptr_t)region.first + i * os_page_size) % alignment
+			    != 0)) {
 			run = 0;
 			continue;
 		}
@@ -108,16 +121,20 @@ region_find(size_t size, size_t alignment)
 }
 
 static void *
-region_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero,
-    bool *commit, unsigned arena)
+region_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment,
+    bool *zero, bool *commit, unsigned arena)
 {
 	(void)arena;
 	region_enter(hooks);
-	char *p = new_addr != NULL || region_fails(HOOK_ALLOC) ? NULL : region_find(size, alignment);
+	char *p = new_addr != NULL || region_fails(HOOK_ALLOC)
+	    ? NULL
+	    : region_find(size, alignment);
 	if (p != NULL) {
 		if (!*commit || !region.may_reserve)
-			*commit = !region.may_reserve || test_random_below(&region.seed, 2) != 0;
-		region_turn(p, size, REGION_FREE, *commit ? REGION_COMMITTED : REGION_RESERVED);
+			*commit = !region.may_reserve
+			    || test_random_below(&region.seed, 2) != 0;
+		region_turn(p, size, REGION_FREE,
+		    *commit ? REGION_COMMITTED : REGION_RESERVED);
 		region_access(p, size, *commit);
 		region.n_mappings++;
 		for (size_t i = 0; i < size / os_page_size; i++)
@@ -135,12 +152,14 @@ region_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignmen
 static void
 region_free(void *addr, size_t size, bool committed)
 {
-	region_turn(addr, size, committed ? REGION_COMMITTED : REGION_RESERVED, REGION_FREE);
+	region_turn(addr, size, committed ? REGION_COMMITTED : REGION_RESERVED,
+	    REGION_FREE);
 	region_access(addr, size, false);
 }
 
 static bool
-region_dalloc(extent_hooks_t *hooks, void *addr, size_t size, bool committed, unsigned arena)
+region_dalloc(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
+    unsigned arena)
 {
 	(void)arena;
 	region_enter(hooks);
@@ -151,7 +170,8 @@ region_dalloc(extent_hooks_t *hooks, void *addr, size_t size, bool committed, un
 }
 
 static void
-region_destroy(extent_hooks_t *hooks, void *addr, size_t size, bool committed, unsigned arena)
+region_destroy(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
+    unsigned arena)
 {
 	(void)arena;
 	region_enter(hooks);
@@ -160,8 +180,8 @@ region_destroy(extent_hooks_t *hooks, void *addr, size_t size, bool committed, u
 }
 
 static bool
-region_commit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, size_t length,
-    unsigned arena)
+region_commit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,
+    size_t length, unsigned arena)
 {
 	(void)arena;
 	region_enter(hooks);
@@ -175,8 +195,8 @@ region_commit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, siz
 }
 
 static bool
-region_decommit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, size_t length,
-    unsigned arena)
+region_decommit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,
+    size_t length, unsigned arena)
 {
 	(void)arena;
 	region_enter(hooks);
@@ -203,8 +223,8 @@ region_lazy(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, size_
 }
 
 static bool
-region_forced(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, size_t length,
-    unsigned arena)
+region_forced(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,
+    size_t length, unsigned arena)
 {
 	(void)arena;
 	region_enter(hooks);
@@ -231,8 +251,8 @@ region_split(extent_hooks_t *hooks, void *addr, size_t size, size_t size_a, size
 }
 
 static bool
-region_merge(extent_hooks_t *hooks, void *a, size_t size_a, void *b, size_t size_b, bool committed,
-    unsigned arena)
+region_merge(extent_hooks_t *hooks, void *a, size_t size_a, void *b, size_t size_b,
+    bool committed, unsigned arena)
 {
 	const enum region_page state = committed ? REGION_COMMITTED : REGION_RESERVED;
 
@@ -262,8 +282,9 @@ region_reset(uint64_t seed)
 	region.may_reserve = false;
 	region.inside = NULL;
 	region.seed = seed;
-	region.hooks = (extent_hooks_t){ region_alloc, region_dalloc, region_destroy, region_commit,
-		region_decommit, region_lazy, region_forced, region_split, region_merge };
+	region.hooks = (extent_hooks_t){ region_alloc, region_dalloc, region_destroy,
+		region_commit, region_decommit, region_lazy, region_forced, region_split,
+		region_merge };
 }
 
 static TEST_UNUSED size_t
@@ -316,7 +337,9 @@ static TEST_UNUSED struct edata *
 fixture_alloc(struct pac *pac, size_t pages, size_t alignment, bool zero)
 {
 	const struct page_request request = { .size = pages * os_page_size,
-		.alignment = alignment, .use = USE_LARGE, .zero = zero };
+		.alignment = alignment,
+		.use = USE_LARGE,
+		.zero = zero };
 	bool deferred = false;
 
 	return pac->pai.alloc(&pac->pai, &request, &deferred);

@@ -46,21 +46,21 @@ static _Atomic(unsigned) test_failures; /* failed checks of the running test */
 static const char *test_skip_reason;    /* set by SKIP in the running test */
 static uint64_t test_seed_value;        /* 0: not drawn yet */
 
-#define TEST(name_)                                                                            \
-	static void test_##name_(void);                                                        \
-	__attribute__((constructor)) static void test_register_##name_(void)                   \
-	{                                                                                      \
-		static struct test_case self = { #name_, test_##name_, NULL };                 \
-		*test_last = &self;                                                            \
-		test_last = &self.next;                                                        \
-	}                                                                                      \
+#define TEST(name_) \
+	static void test_##name_(void); \
+	__attribute__((constructor)) static void test_register_##name_(void) \
+	{ \
+		static struct test_case self = { #name_, test_##name_, NULL }; \
+		*test_last = &self; \
+		test_last = &self.next; \
+	} \
 	static void test_##name_(void)
 
 /* Leaves the running test function, which counts as skipped. */
-#define SKIP(reason)                                                                           \
-	do {                                                                                   \
-		test_skip_reason = (reason);                                                   \
-		return;                                                                        \
+#define SKIP(reason) \
+	do { \
+		test_skip_reason = (reason); \
+		return; \
 	} while (0)
 
 /* More than this many lines a test tell nothing new. */
@@ -81,38 +81,39 @@ static TEST_UNUSED void
 test_fail_eq(const char *file, int line, const char *what, uintmax_t a, uintmax_t b)
 {
 	char text[512];
-	snprintf(text, sizeof(text), "%s: %" PRIuMAX " (0x%" PRIxMAX ") and %" PRIuMAX
-	    " (0x%" PRIxMAX ")", what, a, a, b, b);
+	snprintf(text, sizeof(text),
+	    "%s: %" PRIuMAX " (0x%" PRIxMAX ") and %" PRIuMAX " (0x%" PRIxMAX ")", what,
+	    a, a, b, b);
 	test_fail(file, line, text);
 }
 
 #define CHECK(e) ((e) ? (void)0 : test_fail(__FILE__, __LINE__, "CHECK(" #e ")"))
 
-#define CHECK_EQ(a, b)                                                                         \
-	do {                                                                                   \
-		uintmax_t test_a = (uintmax_t)(a), test_b = (uintmax_t)(b);                    \
-		if (test_a != test_b)                                                          \
-			test_fail_eq(__FILE__, __LINE__, "CHECK_EQ(" #a ", " #b ")", test_a,   \
-			    test_b);                                                           \
+#define CHECK_EQ(a, b) \
+	do { \
+		uintmax_t test_a = (uintmax_t)(a), test_b = (uintmax_t)(b); \
+		if (test_a != test_b) \
+			test_fail_eq(__FILE__, __LINE__, "CHECK_EQ(" #a ", " #b ")", \
+			    test_a, test_b); \
 	} while (0)
 
-#define CHECK_STR(a, b)                                                                        \
-	do {                                                                                   \
-		const char *test_a = (a), *test_b = (b);                                       \
-		if (strcmp(test_a, test_b) != 0) {                                             \
-			test_fail(__FILE__, __LINE__, "CHECK_STR(" #a ", " #b ")");            \
-			printf("#   \"%s\"\n#   \"%s\"\n", test_a, test_b);                    \
-		}                                                                              \
+#define CHECK_STR(a, b) \
+	do { \
+		const char *test_a = (a), *test_b = (b); \
+		if (strcmp(test_a, test_b) != 0) { \
+			test_fail(__FILE__, __LINE__, "CHECK_STR(" #a ", " #b ")"); \
+			printf("#   \"%s\"\n#   \"%s\"\n", test_a, test_b); \
+		} \
 	} while (0)
 
-#define REQUIRE(e)                                                                             \
-	do {                                                                                   \
-		if (!(e)) {                                                                    \
-			test_fail(__FILE__, __LINE__, "REQUIRE(" #e ")");                      \
-			printf("Bail out!\n");                                                 \
-			fflush(stdout);                                                        \
-			_exit(1);                                                              \
-		}                                                                              \
+#define REQUIRE(e) \
+	do { \
+		if (!(e)) { \
+			test_fail(__FILE__, __LINE__, "REQUIRE(" #e ")"); \
+			printf("Bail out!\n"); \
+			fflush(stdout); \
+			_exit(1); \
+		} \
 	} while (0)
 
 /*
