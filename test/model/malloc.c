@@ -50,15 +50,11 @@ static size_t
 random_size(struct prng *r)
 {
 	switch (prng_below(r, 16)) {
-	case 0:
-		return prng_below(r, 9);
-	case 1:
-		return prng_below(r, 2000000);
+	case 0: return prng_below(r, 9);
+	case 1: return prng_below(r, 2000000);
 	case 2:
-	case 3:
-		return prng_below(r, 60000);
-	default:
-		return prng_below(r, 1500);
+	case 3: return prng_below(r, 60000);
+	default: return prng_below(r, 1500);
 	}
 }
 
@@ -88,8 +84,7 @@ allocate(struct prng *r, struct object *o)
 			o->size = 1;
 		o->p = t_mallocx(o->size, 1 << 8 /* MALLOCX_TCACHE_NONE */);
 		break;
-	default:
-		o->p = t_malloc(o->size);
+	default: o->p = t_malloc(o->size);
 	}
 	REQUIRE(o->p != NULL);
 	CHECK(t_malloc_usable_size(o->p) >= o->size);
