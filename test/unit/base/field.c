@@ -23,8 +23,8 @@ TEST(a_field_names_its_bytes_in_any_object)
 		bool flag;
 		size_t size;
 	};
-	static const struct field size_field = { "size", FIELD_SIZE, offsetof(struct sample, size),
-		"A size." };
+	static const struct field size_field = { "size", FIELD_SIZE,
+		offsetof(struct sample, size), "A size." };
 	struct sample a = { true, 1 }, b = { false, 2 };
 
 	*(size_t *)field_at(&size_field, &a) = 10;
