@@ -34,7 +34,9 @@ set_defaults(void)
 		case OPTION_KIND_ENUM: *(int *)at = (int)row->initial; break;
 		case OPTION_KIND_SSIZE: *(ssize_t *)at = (ssize_t)row->initial; break;
 		case OPTION_KIND_SIZE: *(size_t *)at = (size_t)row->initial; break;
-		case OPTION_KIND_UNSIGNED: *(unsigned *)at = (unsigned)row->initial; break;
+		case OPTION_KIND_UNSIGNED:
+			*(unsigned *)at = (unsigned)row->initial;
+			break;
 		case OPTION_KIND_U64: *(uint64_t *)at = (uint64_t)row->initial; break;
 		case OPTION_KIND_I64: *(int64_t *)at = row->initial; break;
 		}
@@ -67,12 +69,12 @@ value_of(const struct option *row)
 	const void *at = field_at_const(&row->field, &opt);
 	switch (row->kind) {
 	case OPTION_KIND_BOOL: return *(const bool *)at;
-	case OPTION_KIND_ENUM: return (uintmax_t)*(const int *)at;
-	case OPTION_KIND_SSIZE: return (uintmax_t)*(const ssize_t *)at;
+	case OPTION_KIND_ENUM: return (uintmax_t) * (const int *)at;
+	case OPTION_KIND_SSIZE: return (uintmax_t) * (const ssize_t *)at;
 	case OPTION_KIND_SIZE: return *(const size_t *)at;
 	case OPTION_KIND_UNSIGNED: return *(const unsigned *)at;
 	case OPTION_KIND_U64: return *(const uint64_t *)at;
-	case OPTION_KIND_I64: return (uintmax_t)*(const int64_t *)at;
+	case OPTION_KIND_I64: return (uintmax_t) * (const int64_t *)at;
 	}
 	return 0;
 }
@@ -96,7 +98,8 @@ TEST(every_row_is_named_once_and_described)
 {
 	for (unsigned i = 0; i < option_count; i++) {
 		const struct field *field = &option_table[i].field;
-		CHECK(strlen(field->doc) > 10 && field->doc[strlen(field->doc) - 1] == '.');
+		CHECK(strlen(field->doc) > 10
+		    && field->doc[strlen(field->doc) - 1] == '.');
 		CHECK(field->offset + field_size(field->type) <= sizeof(opt));
 		for (unsigned j = 0; j < i; j++)
 			CHECK(strcmp(field->name, option_table[j].field.name) != 0);
@@ -158,7 +161,8 @@ TEST(every_boolean_takes_true_and_false_only)
 		const struct option *row = &option_table[i];
 		char text[128];
 		/* confirm_conf echoes: it has tests of its own. */
-		if (row->kind != OPTION_KIND_BOOL || strcmp(row->field.name, "confirm_conf") == 0)
+		if (row->kind != OPTION_KIND_BOOL
+		    || strcmp(row->field.name, "confirm_conf") == 0)
 			continue;
 		snprintf(text, sizeof(text), "%s:true", row->field.name);
 		read_conf(text);
@@ -168,11 +172,12 @@ TEST(every_boolean_takes_true_and_false_only)
 		CHECK(value_of(row) == 0);
 		CHECK_STR(printed, "");
 	}
-	static const char *const wrong[] = { "tcache:", "tcache:1", "tcache:True", "tcache:tru",
-		"tcache:truee", "tcache:false " };
+	static const char *const wrong[] = { "tcache:", "tcache:1", "tcache:True",
+		"tcache:tru", "tcache:truee", "tcache:false " };
 	for (unsigned i = 0; i < COUNT_OF(wrong); i++) {
 		char expected[64];
-		snprintf(expected, sizeof(expected), "<tract>: Invalid conf value: %s\n", wrong[i]);
+		snprintf(expected, sizeof(expected), "<tract>: Invalid conf value: %s\n",
+		    wrong[i]);
 		read_conf(wrong[i]);
 		CHECK_STR(printed, expected);
 		CHECK(opt.tcache);
@@ -188,7 +193,8 @@ TEST(every_choice_is_taken_by_its_whole_name)
 		unsigned n = 0;
 		for (; row->names[n] != NULL; n++) {
 			char text[128];
-			snprintf(text, sizeof(text), "%s:%s", row->field.name, row->names[n]);
+			snprintf(text, sizeof(text), "%s:%s", row->field.name,
+			    row->names[n]);
 			read_conf(text);
 			CHECK_STR(printed, "");
 			CHECK_EQ(value_of(row), n);
@@ -248,12 +254,13 @@ TEST(times_take_milliseconds_and_seconds)
 
 TEST(what_is_not_a_number_is_refused)
 {
-	static const char *const wrong[] = { "", " 1", "1 ", "1x", "0x", "0xg", "08", "k", "1kk",
-		"1kb", "+1", "-1", "--1", "1.5", "1s", "1t", "defaul", "m" };
+	static const char *const wrong[] = { "", " 1", "1 ", "1x", "0x", "0xg", "08", "k",
+		"1kk", "1kb", "+1", "-1", "--1", "1.5", "1s", "1t", "defaul", "m" };
 	for (unsigned i = 0; i < COUNT_OF(wrong); i++) {
 		char text[64], expected[128];
 		snprintf(text, sizeof(text), "oversize_threshold:%s", wrong[i]);
-		snprintf(expected, sizeof(expected), "<tract>: Invalid conf value: %s\n", text);
+		snprintf(expected, sizeof(expected), "<tract>: Invalid conf value: %s\n",
+		    text);
 		read_conf(text);
 		CHECK_STR(printed, expected);
 		CHECK_EQ(opt.oversize_threshold, 0);
@@ -268,12 +275,15 @@ TEST(what_is_not_a_number_is_refused)
 
 TEST(a_number_beyond_64_bits_is_out_of_range_not_wrapped)
 {
-	read_conf("oversize_threshold:18446744073709551617,narenas:99999999999999999999999");
+	read_conf(
+	    "oversize_threshold:18446744073709551617,narenas:99999999999999999999999");
 	CHECK_STR(printed,
-	    "<tract>: Out-of-range conf value: oversize_threshold:18446744073709551617\n");
+	    "<tract>: Out-of-range conf value: "
+	    "oversize_threshold:18446744073709551617\n");
 	CHECK_EQ(opt.narenas, 4094);
 	read_conf("oversize_threshold:17179869184g");
-	CHECK_STR(printed, "<tract>: Out-of-range conf value: oversize_threshold:17179869184g\n");
+	CHECK_STR(printed,
+	    "<tract>: Out-of-range conf value: oversize_threshold:17179869184g\n");
 	read_conf("dirty_decay_ms:18446744073709551615s");
 	CHECK_STR(printed,
 	    "<tract>: Out-of-range conf value: dirty_decay_ms:18446744073709551615s\n");
@@ -301,10 +311,12 @@ TEST(lg_tcache_max_sets_a_power_of_two)
 TEST(an_unknown_key_is_named_with_the_nearest_known_one)
 {
 	read_conf("nareans:4");
-	CHECK_STR(printed, "<tract>: Invalid conf pair: nareans:4 (did you mean `narenas'?)\n");
+	CHECK_STR(printed,
+	    "<tract>: Invalid conf pair: nareans:4 (did you mean `narenas'?)\n");
 	read_conf("dirty_decay:4");
-	CHECK_STR(printed, "<tract>: Invalid conf pair: dirty_decay:4 (did you mean "
-			   "`dirty_decay_ms'?)\n");
+	CHECK_STR(printed,
+	    "<tract>: Invalid conf pair: dirty_decay:4 (did you mean "
+	    "`dirty_decay_ms'?)\n");
 	read_conf("xyzzy_frobnicate:1");
 	CHECK_STR(printed, "<tract>: Invalid conf pair: xyzzy_frobnicate:1\n");
 	read_conf(":1");
@@ -329,8 +341,9 @@ TEST(a_key_is_matched_whole)
 TEST(after_an_error_the_next_pair_is_read)
 {
 	read_conf("narenas:x,retain:perhaps,tcache:false");
-	CHECK_STR(printed, "<tract>: Invalid conf value: narenas:x\n"
-			   "<tract>: Invalid conf value: retain:perhaps\n");
+	CHECK_STR(printed,
+	    "<tract>: Invalid conf value: narenas:x\n"
+	    "<tract>: Invalid conf value: retain:perhaps\n");
 	CHECK(!opt.tcache);
 	CHECK(opt.retain);
 	CHECK_EQ(opt.narenas, 0);
@@ -394,11 +407,12 @@ TEST(a_very_long_value_is_cut_in_its_message)
 TEST(a_later_source_wins_option_by_option)
 {
 	struct conf_sources sources = { .text = {
-		[CONF_BUILT_IN] = "narenas:1,tcache:false,zero:true",
-		[CONF_GLOBAL] = "narenas:2,retain:false",
-		[CONF_ENVIRONMENT] = "narenas:4",
-		[CONF_HARDER] = "narenas:5,zero:false",
-	} };
+					    [CONF_BUILT_IN] =
+						"narenas:1,tcache:false,zero:true",
+					    [CONF_GLOBAL] = "narenas:2,retain:false",
+					    [CONF_ENVIRONMENT] = "narenas:4",
+					    [CONF_HARDER] = "narenas:5,zero:false",
+					} };
 	read_sources(&sources);
 	CHECK_STR(printed, "");
 	CHECK_EQ(opt.narenas, 5);
@@ -409,17 +423,23 @@ TEST(a_later_source_wins_option_by_option)
 
 TEST(confirm_conf_works_wherever_it_stands_and_echoes_all)
 {
-	struct conf_sources sources = { .text = {
-		[CONF_BUILT_IN] = "narenas:1",
-		[CONF_ENVIRONMENT] = "tcache:false,narenas:x,confirm_conf:true",
-	} };
+	struct conf_sources
+	    sources = { .text = {
+			    [CONF_BUILT_IN] = "narenas:1",
+			    [CONF_ENVIRONMENT] =
+				"tcache:false,narenas:x,confirm_conf:true",
+			} };
 	read_sources(&sources);
 	CHECK_STR(printed,
-	    "<tract>: malloc_conf #1 (string specified via --with-malloc-conf): \"narenas:1\"\n"
+	    "<tract>: malloc_conf #1 (string specified via --with-malloc-conf): "
+	    "\"narenas:1\"\n"
 	    "<tract>: Set conf value: narenas:1\n"
-	    "<tract>: malloc_conf #2 (string pointed to by the global variable malloc_conf): \"\"\n"
-	    "<tract>: malloc_conf #3 (target of the symbolic link " CONFIG_CONF_LINK "): \"\"\n"
-	    "<tract>: malloc_conf #4 (value of the environment variable " CONFIG_CONF_ENV "): "
+	    "<tract>: malloc_conf #2 (string pointed to by the global variable "
+	    "malloc_conf): \"\"\n"
+	    "<tract>: malloc_conf #3 (target of the symbolic link " CONFIG_CONF_LINK
+	    "): \"\"\n"
+	    "<tract>: malloc_conf #4 (value of the environment variable " CONFIG_CONF_ENV
+	    "): "
 	    "\"tcache:false,narenas:x,confirm_conf:true\"\n"
 	    "<tract>: Set conf value: tcache:false\n"
 	    "<tract>: Invalid conf value: narenas:x\n"
@@ -455,13 +475,16 @@ TEST(abort_conf_makes_every_countable_error_fatal)
 	static const struct {
 		const char *text, *first_line;
 	} cases[] = {
-		{ "abort_conf:true,nonsense:1", "<tract>: Invalid conf pair: nonsense:1" },
+		{ "abort_conf:true,nonsense:1",
+		    "<tract>: Invalid conf pair: nonsense:1" },
 		{ "narenas:x,abort_conf:true", "<tract>: Invalid conf value: narenas:x" },
 		{ "abort_conf:true,dirty_decay_ms:-2",
 		    "<tract>: Out-of-range conf value: dirty_decay_ms:-2" },
 		{ "abort_conf:true,x y", "<tract>: Malformed conf string: x y" },
-		{ "abort_conf:true,tcache", "<tract>: Conf string ends with key: tcache" },
-		{ "abort_conf:true,", "<tract>: Conf string ends with comma: abort_conf:true," },
+		{ "abort_conf:true,tcache",
+		    "<tract>: Conf string ends with key: tcache" },
+		{ "abort_conf:true,",
+		    "<tract>: Conf string ends with comma: abort_conf:true," },
 	};
 	for (unsigned i = 0; i < COUNT_OF(cases); i++) {
 		fatal_text = cases[i].text;
@@ -472,9 +495,9 @@ TEST(abort_conf_makes_every_countable_error_fatal)
 TEST(abort_conf_of_a_later_source_does_not_reach_back)
 {
 	struct conf_sources sources = { .text = {
-		[CONF_GLOBAL] = "narenas:x",
-		[CONF_ENVIRONMENT] = "abort_conf:true",
-	} };
+					    [CONF_GLOBAL] = "narenas:x",
+					    [CONF_ENVIRONMENT] = "abort_conf:true",
+					} };
 	read_sources(&sources);
 	CHECK(opt.abort_conf);
 	CHECK_STR(printed, "<tract>: Invalid conf value: narenas:x\n");

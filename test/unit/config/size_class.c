@@ -23,8 +23,9 @@ static const size_t known_small[] = { 8, 16,
 #if CONFIG_LG_QUANTUM == 3
 	56,
 #endif
-	64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280,
-	1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192, 10240, 12288, 14336 };
+	64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024,
+	1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192, 10240,
+	12288, 14336 };
 
 static size_t
 gcd(size_t a, size_t b)
@@ -129,10 +130,12 @@ TEST(a_slab_is_the_smallest_with_little_tail_or_else_the_one_with_least)
 		size_class_boot(page_sizes[p]);
 		for (unsigned i = 0; i < SC_NOWNED; i++) {
 			const struct slab_geometry *g = &slab_geometry[i];
-			size_t wanted = g->reg_size <= 512 ? 32 : g->reg_size <= 2048 ? 16 : 8;
+			size_t wanted = g->reg_size <= 512 ? 32
+			    : g->reg_size <= 2048          ? 16
+							   : 8;
 			double own_tail = tail_of(g->slab_size, g->reg_size);
-			for (size_t size = max_size(16384, page_sizes[p]); size <= 256 * 1024;
-			     size += page_sizes[p]) {
+			for (size_t size = max_size(16384, page_sizes[p]);
+			     size <= 256 * 1024; size += page_sizes[p]) {
 				double tail = tail_of(size, g->reg_size);
 				if (size / g->reg_size < wanted)
 					continue;
@@ -154,7 +157,8 @@ TEST(region_index_by_reciprocal_is_exact_at_every_offset)
 			const struct slab_geometry *g = &slab_geometry[i];
 			uint64_t wrong = 0;
 			for (uint64_t offset = 0; offset < g->slab_size; offset++)
-				wrong += offset * g->reciprocal >> 32 != offset / g->reg_size;
+				wrong +=
+				    offset * g->reciprocal >> 32 != offset / g->reg_size;
 			CHECK_EQ(wrong, 0);
 		}
 	}
@@ -184,14 +188,15 @@ TEST(usable_size_is_the_class_or_whole_pages)
 
 TEST(what_cannot_be_served_is_too_large)
 {
-	static const size_t sizes[] = { SC_LARGE_MAX + 1, PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1,
-		SIZE_MAX - 4096, SIZE_MAX - 1, SIZE_MAX };
+	static const size_t sizes[] = { SC_LARGE_MAX + 1, PTRDIFF_MAX,
+		(size_t)PTRDIFF_MAX + 1, SIZE_MAX - 4096, SIZE_MAX - 1, SIZE_MAX };
 
 	size_class_boot(4096);
 	for (unsigned i = 0; i < COUNT_OF(sizes); i++) {
 		CHECK_EQ(size_usable(sizes[i]), SIZE_TOO_LARGE);
 		for (unsigned lg = 0; lg < 64; lg++)
-			CHECK_EQ(size_usable_aligned(sizes[i], (size_t)1 << lg), SIZE_TOO_LARGE);
+			CHECK_EQ(size_usable_aligned(sizes[i], (size_t)1 << lg),
+			    SIZE_TOO_LARGE);
 	}
 	CHECK_EQ(size_usable_aligned(1, (size_t)1 << 63), SIZE_TOO_LARGE);
 	CHECK_EQ(size_usable_aligned(SC_LARGE_MAX - 1, 4096), SC_LARGE_MAX);
