@@ -55,7 +55,8 @@ limit_after(ssize_t ms, uint64_t age_ms, size_t npages)
 TEST(young_pages_stay_and_old_ones_go)
 {
 	CHECK(limit_after(1000, 50, 100000) > 99000);
-	CHECK(limit_after(1000, 500, 100000) > 45000 && limit_after(1000, 500, 100000) < 60000);
+	CHECK(limit_after(1000, 500, 100000) > 45000
+	    && limit_after(1000, 500, 100000) < 60000);
 	CHECK(limit_after(1000, 950, 100000) < 1000);
 	CHECK_EQ(limit_after(1000, 1100, 100000), 0);
 }
