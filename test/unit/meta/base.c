@@ -97,7 +97,8 @@ TEST(a_recycled_piece_is_zeroed_and_its_own)
 		for (unsigned i = 0; i < PIECES; i++) {
 			if (pieces[i] == NULL)
 				continue;
-			CHECK(is_filled(pieces[i], sizes[i], (unsigned char)(i % 255 + 1)));
+			CHECK(is_filled(pieces[i], sizes[i],
+			    (unsigned char)(i % 255 + 1)));
 			if (test_random_below(&seed, 2) == 0)
 				continue;
 			base_free(base, pieces[i], sizes[i]);

@@ -23,7 +23,8 @@ TEST(what_was_never_covered_reads_as_empty)
 
 TEST(every_granule_of_a_covered_range_has_a_word_of_its_own)
 {
-	const uintptr_t first = 2 * NOWHERE - 3 * GRANULE, end = 2 * NOWHERE + 3 * GRANULE;
+	const uintptr_t first = 2 * NOWHERE - 3 * GRANULE,
+			end = 2 * NOWHERE + 3 * GRANULE;
 
 	REQUIRE(rtree_cover(first, end));
 	for (uintptr_t a = first; a < end; a += GRANULE) {
@@ -43,7 +44,8 @@ TEST(covering_again_changes_nothing)
 	REQUIRE(rtree_cover(3 * NOWHERE, 3 * NOWHERE + GRANULE));
 	store_release(rtree_find(3 * NOWHERE), 42);
 	const size_t mapped = rtree_mapped_bytes();
-	CHECK(rtree_cover(3 * NOWHERE - GRANULE + LEAF_SPAN / 2, 3 * NOWHERE + LEAF_SPAN));
+	CHECK(rtree_cover(3 * NOWHERE - GRANULE + LEAF_SPAN / 2,
+	    3 * NOWHERE + LEAF_SPAN));
 	CHECK_EQ(rtree_read(3 * NOWHERE), 42);
 	CHECK_EQ(rtree_mapped_bytes(), mapped);
 	store_release(rtree_find(3 * NOWHERE), 0);
@@ -99,5 +101,6 @@ TEST(threads_that_cover_the_same_range_share_one_leaf)
 		pthread_join(threads[i], NULL);
 	for (unsigned i = 0; i < 32; i++)
 		CHECK_EQ(rtree_read(11 * NOWHERE + i * LEAF_SPAN), 4);
-	CHECK_EQ(rtree_mapped_bytes() - mapped, 32 * (sizeof(uintptr_t) << RTREE_LEAF_BITS));
+	CHECK_EQ(rtree_mapped_bytes() - mapped,
+	    32 * (sizeof(uintptr_t) << RTREE_LEAF_BITS));
 }
