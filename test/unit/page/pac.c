@@ -64,7 +64,9 @@ TEST(a_slab_is_found_from_each_of_its_pages_until_it_is_freed)
 {
 	struct pac *pac = open_default();
 	const struct page_request request = { .size = 5 * os_page_size,
-		.alignment = os_page_size, .use = USE_SLAB, .szind = 7 };
+		.alignment = os_page_size,
+		.use = USE_SLAB,
+		.szind = 7 };
 	bool deferred = false;
 	struct edata *e = pac->pai.alloc(&pac->pai, &request, &deferred);
 
@@ -99,13 +101,14 @@ TEST(freed_memory_is_used_again_before_new_memory)
 TEST(neighbours_become_one_in_any_order_of_frees)
 {
 	struct pac *pac = open_default();
-	static const unsigned orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 },
-		{ 2, 0, 1 }, { 2, 1, 0 } };
+	static const unsigned orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
+		{ 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
 
 	for (unsigned o = 0; o < 6; o++) {
 		struct edata *e[4];
 		for (unsigned i = 0; i < 4; i++)
-			REQUIRE((e[i] = fixture_alloc(pac, 2, os_page_size, false)) != NULL);
+			REQUIRE((e[i] = fixture_alloc(pac, 2, os_page_size, false))
+			    != NULL);
 		const uintptr_t addr = e[0]->addr;
 		CHECK_EQ(e[3]->addr, addr + 6 * os_page_size);
 		for (unsigned i = 0; i < 3; i++) {
@@ -142,7 +145,8 @@ TEST(zeroed_memory_is_zero_whatever_lay_there)
 
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned i = 0; i < COUNT_OF(sizes); i++) {
-			struct edata *e = fixture_alloc(pac, sizes[i], os_page_size, true);
+			struct edata *e =
+			    fixture_alloc(pac, sizes[i], os_page_size, true);
 			REQUIRE(e != NULL);
 			CHECK(is_zero(e));
 			memset(edata_base(e), 0xff, e->size);
@@ -268,7 +272,8 @@ TEST(a_decay_time_out_of_range_is_refused_and_changes_nothing)
 TEST(dirty_pages_are_bounded_by_amount_once_demand_is_past)
 {
 	struct pac *pac = open_default();
-	struct edata *e = fixture_alloc(pac, ((size_t)64 << 20) / os_page_size, os_page_size, false);
+	struct edata *e =
+	    fixture_alloc(pac, ((size_t)64 << 20) / os_page_size, os_page_size, false);
 	bool deferred = false;
 
 	store_relaxed(&pac->bounded, true);
@@ -278,7 +283,8 @@ TEST(dirty_pages_are_bounded_by_amount_once_demand_is_past)
 	pac_decay(pac, PURGE_BY_CURVE);
 	CHECK_EQ(pac_dirty_pages(pac) * os_page_size, (size_t)64 << 20);
 	/* Two seconds later. */
-	store_relaxed(&pac->peak_since_ns, load_relaxed(&pac->peak_since_ns) - UINT64_C(3000000000));
+	store_relaxed(&pac->peak_since_ns,
+	    load_relaxed(&pac->peak_since_ns) - UINT64_C(3000000000));
 	pac_decay(pac, PURGE_BY_CURVE);
 	CHECK(pac_dirty_pages(pac) * os_page_size <= (size_t)4 << 20);
 	CHECK(pac_dirty_pages(pac) * os_page_size > (size_t)3 << 20);
@@ -394,18 +400,22 @@ serve_without_splitting(struct pac *pac)
 	struct edata *e[100];
 
 	for (unsigned i = 0; i < 100; i++)
-		CHECK((e[i] = fixture_alloc(pac, 1 + i % 7, os_page_size, false)) != NULL);
+		CHECK((e[i] = fixture_alloc(pac, 1 + i % 7, os_page_size, false))
+		    != NULL);
 	for (unsigned i = 0; i < 100; i++)
 		if (e[i] != NULL)
 			fixture_dalloc(pac, e[i]);
 	/* One growth step to learn it by, then exactly what was asked for. */
-	CHECK(region_pages_out() * os_page_size <= ((size_t)2 << 20) + 400 * os_page_size);
+	CHECK(region_pages_out() * os_page_size
+	    <= ((size_t)2 << 20) + 400 * os_page_size);
 	for (unsigned i = 0; i < 100; i++)
-		CHECK((e[i] = fixture_alloc(pac, 1 + i % 7, os_page_size, false)) != NULL);
+		CHECK((e[i] = fixture_alloc(pac, 1 + i % 7, os_page_size, false))
+		    != NULL);
 	for (unsigned i = 0; i < 100; i++)
 		if (e[i] != NULL)
 			fixture_dalloc(pac, e[i]);
-	CHECK(region_pages_out() * os_page_size <= ((size_t)2 << 20) + 400 * os_page_size);
+	CHECK(region_pages_out() * os_page_size
+	    <= ((size_t)2 << 20) + 400 * os_page_size);
 	fixture_close(&fixture);
 	CHECK_EQ(region_pages_out(), 0);
 }
@@ -436,7 +446,8 @@ TEST(a_table_with_alloc_alone_works)
 	pac_set_decay_ms(pac, DECAY_DIRTY, 0, true);
 	for (unsigned round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < 100; i++)
-			CHECK((e[i] = fixture_alloc(pac, 1 + i % 7, os_page_size, true)) != NULL);
+			CHECK((e[i] = fixture_alloc(pac, 1 + i % 7, os_page_size, true))
+			    != NULL);
 		for (unsigned i = 0; i < 100; i++) {
 			CHECK(is_zero(e[i]));
 			memset(edata_base(e[i]), 1, e[i]->size);
@@ -473,7 +484,8 @@ TEST(memory_that_is_not_backed_is_committed_before_use)
 	pac_set_decay_ms(pac, DECAY_MUZZY, 0, true);
 	for (unsigned round = 0; round < 4; round++) {
 		for (unsigned i = 0; i < 64; i++) {
-			REQUIRE((e[i] = fixture_alloc(pac, 1 + i, os_page_size, i & 1)) != NULL);
+			REQUIRE((e[i] = fixture_alloc(pac, 1 + i, os_page_size, i & 1))
+			    != NULL);
 			CHECK(e[i]->committed);
 			CHECK(!(i & 1) || is_zero(e[i]));
 			memset(edata_base(e[i]), 1, e[i]->size);
@@ -516,9 +528,10 @@ exercise(struct pac *pac)
 		for (unsigned i = 1; i < 24; i += 2) {
 			if (e[i] == NULL)
 				continue;
-			(void)pac->pai.shrink(&pac->pai, e[i], e[i]->size - os_page_size, &deferred);
-			(void)pac->pai.expand(&pac->pai, e[i], e[i]->size + 2 * os_page_size, true,
+			(void)pac->pai.shrink(&pac->pai, e[i], e[i]->size - os_page_size,
 			    &deferred);
+			(void)pac->pai.expand(&pac->pai, e[i],
+			    e[i]->size + 2 * os_page_size, true, &deferred);
 			CHECK_EQ(*(char *)edata_base(e[i]), i + 1);
 			pac_check(pac);
 		}
