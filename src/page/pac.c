@@ -58,18 +58,26 @@ map_extent(struct pac *pac, size_t size, size_t alignment, enum os_commit commit
 	return NULL;
 }
 
+/* The bytes of a mapping that holds `size' at `alignment' wherever it lies; too large wraps to 0. */
+static size_t
+size_padded(size_t size, size_t alignment)
+{
+	const size_t padded = alignment <= os_page_size ? size : checked_add(size, alignment);
+
+	return align_up(padded, os_page_size);
+}
+
 /*
- * The bytes of the next growth step that holds `size' at `alignment'.  Steps double, and hold a large
+ * The bytes of the next growth step that holds `least' bytes.  Steps double, and hold a large
  * request several times: no extent merges across two mappings, so few big ones fragment less.
  */
 static size_t
-step_for(const struct pac *pac, size_t size, size_t alignment)
+step_for(const struct pac *pac, size_t least)
 {
-	const size_t padded = alignment <= os_page_size ? size : checked_add(size, alignment);
-	const size_t several = checked_mul(padded, STEP_REQUESTS);
+	const size_t several = checked_mul(least, STEP_REQUESTS);
 	const size_t limit = load_relaxed(&pac->grow_limit);
 
-	return align_up(max_size(padded, min_size(max_size(pac->grow_next, several), limit)),
+	return align_up(max_size(least, min_size(max_size(pac->grow_next, several), limit)),
 	    os_page_size);
 }
 
@@ -88,14 +96,17 @@ static struct edata *
 map_step(struct pac *pac, size_t size, size_t alignment)
 {
 	const bool is_default = ehooks_are_default(pac->ehooks);
+	const size_t least = size_padded(size, alignment);
 	struct edata *e = NULL;
 
+	if (least < size)
+		return NULL;
 	mutex_lock(&pac->grow_lock);
-	size_t step = step_for(pac, size, alignment);
+	size_t step = step_for(pac, least);
 	if (!is_default)
 		mutex_unlock(&pac->grow_lock);
 	/* Near a limit of address space by halves: mappings of one slab each would never merge. */
-	while (step >= size
+	while (step >= least
 	    && (e = map_extent(pac, step, os_page_size, OS_RESERVED)) == NULL && is_default)
 		step = step / 2 & ~(os_page_size - 1);
 	if (!is_default)
