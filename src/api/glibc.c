@@ -44,6 +44,7 @@ API(mallopt)(int param, int value)
 		return value >= 0 && value <= MXFAST_MAX;
 	return (param > MXFAST && param <= KEEP) || (param < 0 && param >= ARENA_MAX);
 }
+LIBC_NAME(__libc_mallopt, mallopt);
 
 /* ---- mallinfo ---- */
 

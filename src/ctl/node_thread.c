@@ -109,7 +109,8 @@ thread_idle(struct ctl_call *call)
 	(void)call;
 	if (thread == NULL)
 		return 0;
-	tcache_flush(thread->tcache);
+	if (thread->tcache != NULL)
+		tcache_flush(thread->tcache);
 	/* Relaxed: a hint. */
 	if (arenas_automatic() > ARENAS_PER_CPU_MANY * os_cpu_count()
 	    || load_relaxed(&thread->arena->n_threads) <= 1)
@@ -156,7 +157,8 @@ tcache_enabled(struct ctl_call *call)
 		thread_clear_mode(thread, MODE_NO_TCACHE);
 	} else if (call->value.flag) {
 		thread_set_mode(thread, MODE_NO_TCACHE);
-		tcache_share_slabs(thread->tcache);
+		if (thread->tcache != NULL)
+			tcache_share_slabs(thread->tcache);
 	}
 	return 0;
 }
@@ -176,7 +178,8 @@ tcache_flush_own(struct ctl_call *call)
 	(void)call;
 	if (thread == NULL || (thread->modes & MODE_NO_TCACHE) != 0)
 		return EFAULT;
-	tcache_flush(thread->tcache);
+	if (thread->tcache != NULL)
+		tcache_flush(thread->tcache);
 	return 0;
 }
 
