@@ -2,7 +2,8 @@
 /*
  * threads -- what threads leave behind.
  *
- *	threads destructors N  N threads whose key destructors allocate and free in every round
+ *	threads destructors N  N threads, one after another, whose key destructors allocate and free
+ *	                       in every round
  *	threads short N        N short threads, eight at a time, that leave some objects to others
  *	threads late N         frees by and to threads that have ended, after the last destructor
  *	threads keys           a thread while no key is left for anybody
@@ -23,8 +24,9 @@
 
 #define LIMIT_KIB 1024
 #define N_KEYS 3
-#define N_AT_ONCE 8
+#define N_AT_ONCE_MAX 8
 
+static int n_at_once = N_AT_ONCE_MAX;
 static pthread_key_t keys[N_KEYS];
 static _Atomic(void *) handed[64];
 
@@ -113,15 +115,15 @@ end_late(void *arg)
 static void
 run_threads(int n, void *(*body)(void *), void *arg)
 {
-	pthread_t threads[N_AT_ONCE];
+	pthread_t threads[N_AT_ONCE_MAX];
 
-	for (int done = 0; done < n; done += N_AT_ONCE) {
-		for (uintptr_t i = 0; i < N_AT_ONCE; i++)
+	for (int done = 0; done < n; done += n_at_once) {
+		for (uintptr_t i = 0; i < (uintptr_t)n_at_once; i++)
 			if (pthread_create(&threads[i], NULL, body,
 				arg != NULL ? arg : (void *)(i + (uintptr_t)done))
 			    != 0)
 				fail("pthread_create");
-		for (int i = 0; i < N_AT_ONCE; i++) {
+		for (int i = 0; i < n_at_once; i++) {
 			void *result = NULL;
 			pthread_join(threads[i], &result);
 			if (arg != NULL)
@@ -158,6 +160,7 @@ main(int argc, char **argv)
 	if (strcmp(mode, "destructors") == 0) {
 		for (int i = 0; i < N_KEYS; i++)
 			pthread_key_create(&keys[i], allocate_again);
+		n_at_once = 1;
 		return measure(mode, n, with_destructors, NULL);
 	}
 	if (strcmp(mode, "late") == 0) {
