@@ -37,10 +37,11 @@ on_fault(int signal_number)
 	siglongjmp(fault_return, 1);
 }
 
-/* Does reading this byte fault? */
+/* Does reading this byte fault?  Keeps errno: TSan sets it for a handler that never returns. */
 static bool
 faults(const volatile char *p)
 {
+	const int saved_errno = errno;
 	struct sigaction action = { .sa_handler = on_fault }, old_segv, old_bus;
 	sigaction(SIGSEGV, &action, &old_segv);
 	sigaction(SIGBUS, &action, &old_bus);
@@ -51,6 +52,7 @@ faults(const volatile char *p)
 	}
 	sigaction(SIGSEGV, &old_segv, NULL);
 	sigaction(SIGBUS, &old_bus, NULL);
+	errno = saved_errno;
 	return has_faulted;
 }
 
