@@ -91,7 +91,8 @@ read_header(const void *p, size_t header[2])
 	const struct iovec here = { header, HEADER_BYTES };
 	const struct iovec there = { (char *)(uintptr_t)p - HEADER_BYTES, HEADER_BYTES };
 
-	return syscall(SYS_process_vm_readv, getpid(), &here, 1, &there, 1, 0)
+	/* Words, not ints: what an int leaves of its place on the stack the kernel reads too. */
+	return syscall(SYS_process_vm_readv, getpid(), &here, 1UL, &there, 1UL, 0UL)
 	    == (long)HEADER_BYTES;
 }
 
@@ -129,7 +130,7 @@ is_libc_block(const void *block)
 	if (size < BLOCK_MIN || !is_aligned(size, HEADER_BYTES))
 		return false;
 	if ((flags & ~(size_t)1) == 0)
-		return is_in_heap(p, size, (uintptr_t)syscall(SYS_brk, 0));
+		return is_in_heap(p, size, (uintptr_t)syscall(SYS_brk, 0UL));
 	return flags == FLAG_MAPPED && header[0] == 0 && p % os_page_size == HEADER_BYTES
 	    && is_aligned(size, os_page_size) && size < PTRDIFF_MAX && !is_ours(p);
 }
