@@ -144,13 +144,13 @@ alloc_explicit(const struct alloc_request *r, struct arena *arena, size_t usable
 	return p != NULL && r->zero == ZERO_YES ? memset(p, 0, usable) : p;
 }
 
-static void
-fill_new(void *p, size_t usable, enum alloc_zero zero)
+void
+alloc_fill(void *p, size_t bytes, enum alloc_zero zero)
 {
 	if (opt.zero)
-		memset(p, 0, usable);
+		memset(p, 0, bytes);
 	else if (zero == ZERO_NO && (opt.junk == JUNK_TRUE || opt.junk == JUNK_ALLOC))
-		memset(p, 0xa5, usable);
+		memset(p, 0xa5, bytes);
 }
 
 /*
@@ -159,11 +159,13 @@ fill_new(void *p, size_t usable, enum alloc_zero zero)
 void *
 alloc_requested(const struct alloc_request *r)
 {
+	/* First: sizes depend on the page and the options. */
+	if (!boot())
+		return NULL;
 	const size_t alignment = r->alignment == 0 ? 1 : r->alignment;
 	const size_t usable = alignment == 1 ? size_usable(r->size)
 					     : size_usable_aligned(r->size, alignment);
-
-	if (usable == SIZE_TOO_LARGE || !boot())
+	if (usable == SIZE_TOO_LARGE)
 		return NULL;
 	struct thread *thread = thread_start();
 	struct arena *arena = r->arena != NULL                        ? r->arena
@@ -176,12 +178,13 @@ alloc_requested(const struct alloc_request *r)
 	void *p = r->tcache != NULL && usable <= SC_OWNED_MAX && alignment <= os_page_size
 	    ? alloc_explicit(r, arena, usable)
 	    : alloc_sized(arena, tc, usable, alignment, r->zero);
-	if (p == NULL || thread == NULL)
-		return p;
-	if ((thread->modes & MODE_COUNTING) != 0)
+	if (p == NULL)
+		return NULL;
+	if (thread != NULL && (thread->modes & MODE_COUNTING) != 0)
 		owner_add(&thread->allocated, (uint64_t)usable);
-	if ((thread->modes & MODE_FILLING) != 0)
-		fill_new(p, usable, r->zero);
+	/* Without a record, too: before the thread has one, and when it has ended. */
+	if (thread == NULL || (thread->modes & MODE_FILLING) != 0)
+		alloc_fill(p, usable, r->zero);
 	return p;
 }
 

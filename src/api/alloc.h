@@ -43,6 +43,9 @@ struct alloc_request {
 void *alloc_requested(const struct alloc_request *request);
 void free_requested(void *p, const struct alloc_request *request);
 
+/* What the options zero and junk say of new bytes that were, or were not, asked to be zero. */
+void alloc_fill(void *p, size_t bytes, enum alloc_zero zero);
+
 /* Usable bytes of a live object; reports and aborts on a pointer that is none. */
 size_t alloc_usable_size(const void *p, const struct edata *e);
 /* The record of a live object at p; reports misuse (`what') and returns NULL otherwise. */

@@ -164,6 +164,18 @@ free_foreign(void *p)
 		misuse_report("double free", p, any);
 }
 
+/* Count and fill an object that is going, as the modes and options say. */
+static void
+note_free(const struct edata *e, void *p)
+{
+	struct thread *thread = thread_self;
+
+	if (thread != NULL && (thread->modes & MODE_COUNTING) != 0)
+		owner_add(&thread->deallocated, (uint64_t)alloc_usable_size(p, e));
+	if (opt.junk == JUNK_TRUE || opt.junk == JUNK_FREE)
+		memset(p, 0x5a, alloc_usable_size(p, e));
+}
+
 /* In a mode: count, fill, and no tcache while it is off or a hook runs. */
 static NOINLINE void
 free_unusual(struct edata *e, void *p)
@@ -171,16 +183,9 @@ free_unusual(struct edata *e, void *p)
 	struct thread *thread = thread_self;
 	struct tcache *tc = NULL;
 
-	if (thread != NULL && thread != &thread_ended) {
-		if ((thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) == 0)
-			tc = thread->tcache;
-		if ((thread->modes & MODE_COUNTING) != 0)
-			owner_add(&thread->deallocated,
-			    (uint64_t)alloc_usable_size(p, e));
-		if ((thread->modes & MODE_FILLING) != 0
-		    && (opt.junk == JUNK_TRUE || opt.junk == JUNK_FREE))
-			memset(p, 0x5a, alloc_usable_size(p, e));
-	}
+	if (thread != NULL && (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) == 0)
+		tc = thread->tcache;
+	note_free(e, p);
 	free_known(tc, e, p);
 }
 
@@ -224,11 +229,14 @@ free_requested(void *p, const struct alloc_request *r)
 
 	if (e == NULL)
 		return;
-	if (r->tcache != NULL && e->use == USE_SLAB)
+	if (r->tcache != NULL && e->use == USE_SLAB) {
+		note_free(e, p);
 		explicit_tcache_free(r->tcache, e, p);
-	else if (r->no_tcache)
+	} else if (r->no_tcache) {
+		note_free(e, p);
 		free_known(NULL, e, p);
-	else
+	} else {
 		free_inline(p);
+	}
 	errno = saved;
 }

@@ -17,9 +17,24 @@
 #include "ctl/ctl.h"
 #include "os/os.h"
 #include "os/pages.h"
+#include "thread/thread.h"
 
 /* From here on a move by page tables beats a copy. */
 #define MOVE_BY_PAGES_MIN ((size_t)1 << 20)
+
+/* A resized object counts like a new and a freed one; what it grew by is new memory. */
+static void
+note_resize(void *p, size_t old, size_t new, enum alloc_zero zero)
+{
+	struct thread *thread = thread_self;
+
+	if (thread != NULL && (thread->modes & MODE_COUNTING) != 0) {
+		owner_add(&thread->allocated, (uint64_t)new);
+		owner_add(&thread->deallocated, (uint64_t)old);
+	}
+	if (new > old)
+		alloc_fill((char *)p + old, new - old, zero);
+}
 
 size_t
 alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra,
@@ -32,7 +47,7 @@ alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra,
 	if (e->use == USE_SLAB || least == SIZE_TOO_LARGE)
 		return old;
 	if (most == SIZE_TOO_LARGE)
-		most = least;
+		most = size_usable(SC_LARGE_MAX);
 	if (old >= least && old <= most)
 		return old;
 	if (least <= SC_OWNED_MAX)
@@ -41,6 +56,8 @@ alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra,
 		(void)large_resize(e, most, false);
 	else if (!large_resize(e, most, zero == ZERO_YES) && most != least)
 		(void)large_resize(e, least, zero == ZERO_YES);
+	if (e->size != old)
+		note_resize(p, old, e->size, zero);
 	return e->size;
 }
 

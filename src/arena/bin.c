@@ -58,11 +58,11 @@ arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner)
 	bin->stats.n_slabs++;
 	bin->stats.cur_slabs++;
 	e->epoch = bin->epoch;
+	/* Relaxed: regions reach other threads through the program's own synchronisation. */
+	store_relaxed(&e->owner, owner);
 	if (owner != NULL)
 		list_push_back(&bin->owned, &e->bin_link);
 	mutex_unlock(&bin->lock);
-	/* Relaxed: regions reach other threads through the program's own synchronisation. */
-	store_relaxed(&e->owner, owner);
 	return e;
 }
 

@@ -75,14 +75,24 @@ free_region(void *p)
 		misuse_report("double free", p, e);
 }
 
+/* Regions that have left a cache, with its lock free: giving them back may lead to a hook. */
+static void
+free_regions(void *const *regions, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		free_region(regions[i]);
+}
+
 static void
 flush(struct explicit_tcache *cache)
 {
-	mutex_lock(&cache->lock);
-	for (unsigned i = 0; i < SC_NOWNED; i++)
-		while (cache->classes[i].n != 0)
-			free_region(cache->classes[i].regions[--cache->classes[i].n]);
-	mutex_unlock(&cache->lock);
+	for (unsigned i = 0; i < SC_NOWNED; i++) {
+		mutex_lock(&cache->lock);
+		const struct explicit_class taken = cache->classes[i];
+		cache->classes[i].n = 0;
+		mutex_unlock(&cache->lock);
+		free_regions(taken.regions, taken.n);
+	}
 }
 
 bool
@@ -114,28 +124,43 @@ explicit_tcache_destroy(unsigned id)
 	return true;
 }
 
+/* Keep the regions of a chain, as many as there is room for; the rest of it. */
+static void *
+keep_chain(struct explicit_tcache *cache, struct explicit_class *k, void *chain)
+{
+	mutex_lock(&cache->lock);
+	for (; chain != NULL && k->n < CACHE_SLOTS; chain = *(void **)chain)
+		k->regions[k->n++] = chain;
+	mutex_unlock(&cache->lock);
+	return chain;
+}
+
 void *
 explicit_tcache_alloc(struct explicit_tcache *cache, struct arena *arena, unsigned szind)
 {
 	struct explicit_class *k = &cache->classes[szind];
-	void *chain = NULL, *p = NULL;
+	void *chain = NULL, *p = NULL, *next;
 
 	mutex_lock(&cache->lock);
-	if (k->n == 0) {
-		(void)bin_fill(arena, szind, CACHE_FILL, &chain);
-		for (; chain != NULL; chain = *(void **)chain)
-			k->regions[k->n++] = chain;
-	}
 	if (k->n != 0)
 		p = k->regions[--k->n];
 	mutex_unlock(&cache->lock);
-	return p;
+	if (p != NULL || bin_fill(arena, szind, CACHE_FILL, &chain) == 0)
+		return p;
+	for (void *rest = keep_chain(cache, k, *(void **)chain); rest != NULL;
+	     rest = next) {
+		next = *(void **)rest;
+		free_region(rest);
+	}
+	return chain;
 }
 
 void
 explicit_tcache_free(struct explicit_tcache *cache, struct edata *e, void *p)
 {
 	struct explicit_class *k = &cache->classes[e->szind];
+	void *oldest[CACHE_SLOTS / 2];
+	unsigned n = 0;
 
 	if (load_acquire(&e->owner) != NULL) {
 		tcache_free_remote(NULL, e, p);
@@ -143,14 +168,15 @@ explicit_tcache_free(struct explicit_tcache *cache, struct edata *e, void *p)
 	}
 	mutex_lock(&cache->lock);
 	if (k->n == CACHE_SLOTS) {
-		for (unsigned i = 0; i < CACHE_SLOTS / 2; i++)
-			free_region(k->regions[i]);
-		for (unsigned i = CACHE_SLOTS / 2; i < CACHE_SLOTS; i++)
-			k->regions[i - CACHE_SLOTS / 2] = k->regions[i];
-		k->n -= CACHE_SLOTS / 2;
+		for (; n < CACHE_SLOTS / 2; n++)
+			oldest[n] = k->regions[n];
+		for (unsigned i = n; i < CACHE_SLOTS; i++)
+			k->regions[i - n] = k->regions[i];
+		k->n -= n;
 	}
 	k->regions[k->n++] = p;
 	mutex_unlock(&cache->lock);
+	free_regions(oldest, n);
 }
 
 void

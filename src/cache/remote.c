@@ -8,7 +8,8 @@
  *
  * Order: a sender's push releases the links it wrote, the taker's exchange acquires them.  The
  * announcement releases announced_next, the drain acquires it.  The drain reads announced_next
- * before it empties the remote word: after that the slab may be announced anew.
+ * before it empties the remote word, and releases that: after it the slab may be announced anew,
+ * by a sender that has acquired the empty word.
  *
  * Ownership may end while a message travels (a tcache's slabs go to the shared bins when it stays
  * pooled): whoever takes the chain then finds no owner and frees into the bin.  The slab itself
@@ -39,7 +40,7 @@ chain_count(uint64_t word)
 static void
 return_to_bin(struct edata *e)
 {
-	void *chain = chain_head(exchange_acquire(&e->remote, 0));
+	void *chain = chain_head(exchange_acq_rel(&e->remote, 0));
 	void *twice = chain == NULL ? NULL : bin_free_chain(arena_of(e), e, chain);
 
 	if (twice != NULL)
@@ -71,7 +72,7 @@ post(struct edata *e, void *head, void *tail, unsigned count)
 		*(void **)tail = chain_head(old);
 		new = (uint64_t)(uintptr_t)head << CHAIN_COUNT_BITS
 		    | (chain_count(old) + count);
-	} while (!cas_weak_release(&e->remote, &old, new));
+	} while (!cas_strong_acq_rel(&e->remote, &old, new));
 	if (old == 0)
 		announce(e);
 }
@@ -177,7 +178,7 @@ tcache_drain(struct tcache *tc)
 	while (e != NULL) {
 		struct edata *next = load_relaxed(&e->announced_next);
 		if (LIKELY(load_relaxed(&e->owner) == tc))
-			splice(tc, e, exchange_acquire(&e->remote, 0));
+			splice(tc, e, exchange_acq_rel(&e->remote, 0));
 		else
 			return_to_bin(e);
 		e = next;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "extent/ehooks.h"
 
+#include <errno.h>
 #include <stdint.h>
 
 #include "base/bits.h"
@@ -124,22 +125,26 @@ begin(struct ehooks *eh)
 {
 	extent_hooks_t *hooks = ehooks_get(eh);
 
+	assert(hooks == &ehooks_default || mutex_none_held());
 	if (hooks != &ehooks_default)
 		ehooks_enter();
 	return hooks;
 }
 
+/* errno as it was: free may have led to the hook. */
 static void
-end(const extent_hooks_t *hooks)
+end(const extent_hooks_t *hooks, int saved)
 {
 	if (hooks != &ehooks_default)
 		ehooks_leave();
+	errno = saved;
 }
 
 void *
 ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment,
     bool *zeroed, bool *committed)
 {
+	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
 	void *p = hooks->alloc(hooks, new_addr, size, alignment, zeroed, committed,
 	    eh->arena_index);
@@ -150,50 +155,54 @@ ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment,
 			(void)hooks->dalloc(hooks, p, size, *committed, eh->arena_index);
 		p = NULL;
 	}
-	end(hooks);
+	end(hooks, saved);
 	return p;
 }
 
 bool
 ehooks_dalloc(struct ehooks *eh, void *addr, size_t size, bool committed)
 {
+	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
 	const bool done = hooks->dalloc != NULL
 	    && !hooks->dalloc(hooks, addr, size, committed, eh->arena_index);
 
-	end(hooks);
+	end(hooks, saved);
 	return done;
 }
 
 void
 ehooks_destroy(struct ehooks *eh, void *addr, size_t size, bool committed)
 {
+	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
 
 	if (hooks->destroy != NULL)
 		hooks->destroy(hooks, addr, size, committed, eh->arena_index);
-	end(hooks);
+	end(hooks, saved);
 }
 
 bool
 ehooks_commit(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length)
 {
+	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
 	const bool done = hooks->commit != NULL
 	    && !hooks->commit(hooks, addr, size, offset, length, eh->arena_index);
 
-	end(hooks);
+	end(hooks, saved);
 	return done;
 }
 
 bool
 ehooks_decommit(struct ehooks *eh, void *addr, size_t size, size_t offset, size_t length)
 {
+	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
 	const bool done = hooks->decommit != NULL
 	    && !hooks->decommit(hooks, addr, size, offset, length, eh->arena_index);
 
-	end(hooks);
+	end(hooks, saved);
 	return done;
 }
 
@@ -201,11 +210,12 @@ bool
 ehooks_purge_lazy(struct ehooks *eh, void *addr, size_t size, size_t offset,
     size_t length)
 {
+	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
 	const bool done = hooks->purge_lazy != NULL
 	    && !hooks->purge_lazy(hooks, addr, size, offset, length, eh->arena_index);
 
-	end(hooks);
+	end(hooks, saved);
 	return done;
 }
 
@@ -213,23 +223,25 @@ bool
 ehooks_purge_forced(struct ehooks *eh, void *addr, size_t size, size_t offset,
     size_t length)
 {
+	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
 	const bool done = hooks->purge_forced != NULL
 	    && !hooks->purge_forced(hooks, addr, size, offset, length, eh->arena_index);
 
-	end(hooks);
+	end(hooks, saved);
 	return done;
 }
 
 bool
 ehooks_split(struct ehooks *eh, void *addr, size_t size, size_t size_a, bool committed)
 {
+	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
 	const bool done = hooks->split != NULL
 	    && !hooks->split(hooks, addr, size, size_a, size - size_a, committed,
 		eh->arena_index);
 
-	end(hooks);
+	end(hooks, saved);
 	return done;
 }
 
@@ -237,11 +249,12 @@ bool
 ehooks_merge(struct ehooks *eh, void *a, size_t size_a, void *b, size_t size_b,
     bool committed)
 {
+	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
 	const bool done = hooks->merge != NULL
 	    && !hooks->merge(hooks, a, size_a, b, size_b, committed, eh->arena_index);
 
-	end(hooks);
+	end(hooks, saved);
 	return done;
 }
 

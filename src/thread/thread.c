@@ -73,19 +73,19 @@ let_go(struct thread *thread, struct thread *after)
 	recycle_record(thread);
 }
 
-/* ThreadSanitizer forgets a thread in the very last round, in which we cannot be any more. */
-#define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - BUILT_FOR_TSAN)
-
 /*
- * Other keys' destructors run in the same rounds and may allocate: come back in each round but the
- * last.
+ * Other keys' destructors run in the same rounds and may allocate: come back in the next round.  Not
+ * in all that libc makes: a thread that begins to allocate in a destructor has seen some of them
+ * pass, and who is not called in his last round keeps the tcache for ever.
  */
+#define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS / 2)
+
 static void
 on_thread_exit(void *arg)
 {
 	struct thread *thread = arg;
 
-	if (++thread->end_rounds < LAST_ROUND && pthread_setspecific(key, thread) == 0)
+	if (++thread->end_rounds < ROUNDS && pthread_setspecific(key, thread) == 0)
 		return;
 	let_go(thread, &thread_ended);
 }
@@ -171,6 +171,9 @@ thread_migrate(struct thread *thread, struct arena *arena)
 	if (new == NULL && !arena->is_manual)
 		return false;
 	thread_tcache = &tcache_none;
+	/* What it inherits would have an owner that never looks. */
+	if (new != NULL && (thread->modes & MODE_NO_TCACHE) != 0)
+		tcache_share_slabs(new);
 	if (old != NULL) {
 		tcache_share_slabs(old);
 		tcache_pool_put(old);
