@@ -117,13 +117,10 @@ park(struct mutex *m)
 		if (try_acquire(m))
 			return has_slept;
 		uint8_t word = LOCKED;
-		/* Relaxed: PARKED orders nothing, the bucket's lock does. */
-		if (!cas_strong_relaxed(&m->word, &word, LOCKED | PARKED)
-		    && word != (LOCKED | PARKED))
+		/* Seq: pairs with mutex_hold_for_fork, which sees PARKED, or we see HELD. */
+		if (!cas_strong_seq(&m->word, &word, LOCKED | PARKED) && word != (LOCKED | PARKED))
 			continue;
-		/* Pairs with the fence in mutex_hold_for_fork: it sees PARKED, or we HELD. */
-		atomic_thread_fence(memory_order_seq_cst);
-		if (UNLIKELY(load_relaxed(&m->fork_state) == FORK_HELD)) {
+		if (UNLIKELY(load_seq(&m->fork_state) == FORK_HELD)) {
 			if (mutex_wait_for_fork(m))
 				return true;
 			continue;
@@ -238,10 +235,9 @@ mutex_unlock(struct mutex *m)
 void
 mutex_hold_for_fork(struct mutex *m)
 {
-	store_release(&m->fork_state, FORK_HELD); /* pairs with a thief */
-	/* Who was about to sleep for m would not see that it is the fork's now. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if ((load_relaxed(&m->word) & PARKED) != 0)
+	/* Seq: pairs with park.  Who sleeps for m does not see that it is the fork's now. */
+	store_seq(&m->fork_state, FORK_HELD);
+	if ((load_seq(&m->word) & PARKED) != 0)
 		parking_wake_one(&m->word, LOCKED | PARKED, LOCKED);
 }
 
