@@ -3,9 +3,9 @@
  * explicit -- caches that a program makes and names (tcache.create, MALLOCX_TCACHE).
  *
  * Any thread may use one, so they own no slab: each is a bounded array of regions of shared slabs
- * per class, under a lock of its own (rank TCACHES_ONE), which is free while arenas are asked or given
- * to: their hooks may run then.  The table of them is under another (rank TCACHES); only a fork holds
- * both.
+ * per class, under a lock of its own (rank TCACHES_ONE), which is free while arenas are
+ * asked or given to: their hooks may run then.  The table of them is under another (rank
+ * TCACHES); only a fork holds both.
  */
 #ifndef TRACT_CACHE_EXPLICIT_H
 #define TRACT_CACHE_EXPLICIT_H

@@ -74,9 +74,10 @@ let_go(struct thread *thread, struct thread *after)
 }
 
 /*
- * Other keys' destructors run in the same rounds and may allocate: come back in the next round.  Not
- * in all that libc makes: a thread that begins to allocate in a destructor has seen some of them
- * pass, and who is not called in his last round keeps the tcache for ever.
+ * Other keys' destructors run in the same rounds and may allocate: come back in the next
+ * round.  Not in all that libc makes: a thread that begins to allocate in a destructor
+ * has seen some of them pass, and who is not called in his last round keeps the tcache
+ * for ever.
  */
 #define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS / 2)
 
