@@ -118,7 +118,8 @@ park(struct mutex *m)
 			return has_slept;
 		uint8_t word = LOCKED;
 		/* Seq: pairs with mutex_hold_for_fork, which sees PARKED, or we see HELD. */
-		if (!cas_strong_seq(&m->word, &word, LOCKED | PARKED) && word != (LOCKED | PARKED))
+		if (!cas_strong_seq(&m->word, &word, LOCKED | PARKED)
+		    && word != (LOCKED | PARKED))
 			continue;
 		if (UNLIKELY(load_seq(&m->fork_state) == FORK_HELD)) {
 			if (mutex_wait_for_fork(m))

@@ -124,7 +124,8 @@ use_heap(int generation)
 		churn(&state);
 	for (int i = 0; i < N_SHARED; i++)
 		free(atomic_exchange(&shared[i], NULL));
-	if (CAN_START_THREADS && pthread_create(&thread, NULL, churn_some, (void *)1) != 0)
+	if (CAN_START_THREADS
+	    && pthread_create(&thread, NULL, churn_some, (void *)1) != 0)
 		_exit(4);
 	churn_some((void *)2);
 	if (CAN_START_THREADS)

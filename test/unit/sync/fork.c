@@ -161,7 +161,8 @@ check_in_child(struct mutex *taken, struct mutex *foreign, struct mutex *own)
 	mutex_unlock(taken);
 	mutex_lock(foreign);
 	mutex_unlock(foreign);
-	good = good && load_relaxed(&own->word) == 0 && load_relaxed(&own->fork_state) == 0;
+	good =
+	    good && load_relaxed(&own->word) == 0 && load_relaxed(&own->fork_state) == 0;
 	_exit(good ? 0 : 1);
 }
 
