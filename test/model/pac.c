@@ -134,10 +134,12 @@ op_resize(struct live *l)
 
 	if (l->e->use == USE_SLAB || (!grows && pages == 1))
 		return;
-	const size_t size = (grows ? pages + 1 + below(16) : 1 + below(pages - 1)) * os_page_size;
+	const size_t size =
+	    (grows ? pages + 1 + below(16) : 1 + below(pages - 1)) * os_page_size;
 	const size_t old = l->size;
 	if (grows)
-		done = model.pac->pai.expand(&model.pac->pai, l->e, size, zero, &deferred);
+		done =
+		    model.pac->pai.expand(&model.pac->pai, l->e, size, zero, &deferred);
 	else
 		done = model.pac->pai.shrink(&model.pac->pai, l->e, size, &deferred);
 	if (done)
@@ -164,11 +166,11 @@ op_decay(void)
 			REQUIRE(!"purged");
 		break;
 	case 1:
-		REQUIRE(pac_set_decay_ms(model.pac, below(2) == 0 ? DECAY_DIRTY : DECAY_MUZZY,
+		REQUIRE(pac_set_decay_ms(model.pac,
+		    below(2) == 0 ? DECAY_DIRTY : DECAY_MUZZY,
 		    times[below(COUNT_OF(times))], below(2) == 0));
 		break;
-	default:
-		pac_decay(model.pac, PURGE_BY_CURVE);
+	default: pac_decay(model.pac, PURGE_BY_CURVE);
 	}
 	(void)model.pac->pai.time_until_deferred_work(&model.pac->pai);
 }
@@ -205,7 +207,8 @@ TEST(default_hooks)
 	for (unsigned i = 0; i < 4; i++) {
 		opt.retain = i % 2 == 0;
 		run(&ehooks_default, 2500);
-		CHECK_EQ(model.n_refused == 0, 0); /* expanding finds no room now and then */
+		CHECK_EQ(model.n_refused == 0,
+		    0); /* expanding finds no room now and then */
 	}
 	opt.retain = true;
 }
@@ -244,7 +247,8 @@ TEST(custom_hooks_with_none_but_alloc_and_destroy)
 {
 	model.seed = test_seed();
 	region_reset(model.seed);
-	region.hooks = (extent_hooks_t){ .alloc = region_alloc, .destroy = region_destroy };
+	region.hooks =
+	    (extent_hooks_t){ .alloc = region_alloc, .destroy = region_destroy };
 	run(&region.hooks, 1500);
 	CHECK_EQ(region_pages_out(), 0);
 }

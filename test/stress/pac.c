@@ -50,7 +50,8 @@ make(struct pac *pac, uint64_t *seed)
 		return NULL;
 	}
 	for (uintptr_t p = e->addr; request.zero && p < edata_end(e); p += os_page_size)
-		REQUIRE(*(uintptr_t *)p == 0 && ((uintptr_t *)(p + os_page_size))[-1] == 0);
+		REQUIRE(*(uintptr_t *)p == 0
+		    && ((uintptr_t *)(p + os_page_size))[-1] == 0);
 	fill(e);
 	return e;
 }
@@ -65,7 +66,8 @@ resize(struct pac *pac, struct edata *e, uint64_t *seed)
 	if (test_random_below(seed, 2) == 0 && e->size > os_page_size)
 		(void)pac->pai.shrink(&pac->pai, e, e->size - os_page_size, &deferred);
 	else
-		(void)pac->pai.expand(&pac->pai, e, e->size + 2 * os_page_size, true, &deferred);
+		(void)pac->pai.expand(&pac->pai, e, e->size + 2 * os_page_size, true,
+		    &deferred);
 	fill(e);
 }
 

@@ -24,8 +24,8 @@ new_extent(size_t pages)
 
 	REQUIRE(e != NULL);
 	e->size = pages * os_page_size;
-	e->addr = (uintptr_t)ehooks_alloc(&fixture.ehooks, NULL, e->size, os_page_size, &zeroed,
-	    &committed);
+	e->addr = (uintptr_t)ehooks_alloc(&fixture.ehooks, NULL, e->size, os_page_size,
+	    &zeroed, &committed);
 	REQUIRE(e->addr != 0);
 	e->committed = e->is_head = true;
 	e->state = EXTENT_MERGING;
@@ -71,7 +71,8 @@ TEST(what_is_cut_off_stays_and_comes_together_again)
 	open_cache();
 	ecache_put(&ecache, new_extent(64));
 	/* A lead and a trail. */
-	struct edata *e = ecache_take(&ecache, 8 * os_page_size, 32 * os_page_size, SIZE_MAX);
+	struct edata *e =
+	    ecache_take(&ecache, 8 * os_page_size, 32 * os_page_size, SIZE_MAX);
 	REQUIRE(e != NULL && e->size == 8 * os_page_size);
 	CHECK_EQ(ecache_pages(&ecache) * GRANULE, 56 * os_page_size);
 	ecache_check(&ecache);
@@ -97,9 +98,11 @@ TEST(a_refused_merge_leaves_both)
 {
 	open_cache();
 	struct edata *e = new_extent(64);
-	struct edata *rest = extent_split(&fixture.ehooks, &fixture.pool, e, 16 * os_page_size);
+	struct edata *rest =
+	    extent_split(&fixture.ehooks, &fixture.pool, e, 16 * os_page_size);
 	REQUIRE(rest != NULL);
-	struct edata *last = extent_split(&fixture.ehooks, &fixture.pool, rest, 16 * os_page_size);
+	struct edata *last =
+	    extent_split(&fixture.ehooks, &fixture.pool, rest, 16 * os_page_size);
 	REQUIRE(last != NULL);
 	region.percent[HOOK_MERGE] = 100;
 	ecache_put(&ecache, e);
@@ -126,7 +129,8 @@ TEST(only_what_lies_right_behind_is_taken_and_only_if_it_suffices)
 {
 	open_cache();
 	struct edata *e = new_extent(64);
-	struct edata *rest = extent_split(&fixture.ehooks, &fixture.pool, e, 16 * os_page_size);
+	struct edata *rest =
+	    extent_split(&fixture.ehooks, &fixture.pool, e, 16 * os_page_size);
 	REQUIRE(rest != NULL);
 	CHECK(ecache_take_behind(&ecache, e, os_page_size) == NULL);
 	ecache_put(&ecache, rest);

@@ -31,7 +31,8 @@ TEST(the_default_hooks_map_and_unmap)
 	CHECK(ehooks_split(&eh, p, SIZE, SIZE / 4, true));
 	CHECK(ehooks_merge(&eh, p, SIZE / 4, p + SIZE / 4, SIZE - SIZE / 4, true));
 	CHECK(ehooks_purge_forced(&eh, p, SIZE, os_page_size, os_page_size));
-	CHECK(p[os_page_size - 1] == 1 && p[os_page_size] == 0 && p[2 * os_page_size] == 1);
+	CHECK(p[os_page_size - 1] == 1 && p[os_page_size] == 0
+	    && p[2 * os_page_size] == 1);
 	CHECK(ehooks_purge_zeroes(&eh));
 	opt.retain = true;
 	CHECK(!ehooks_dalloc(&eh, p, SIZE, true));
@@ -46,12 +47,14 @@ TEST(the_default_hooks_map_and_unmap)
 TEST(the_default_table_works_when_called_directly)
 {
 	bool zero = false, commit = true;
-	char *p = ehooks_default.alloc(&ehooks_default, NULL, SIZE, os_page_size, &zero, &commit, 0);
+	char *p = ehooks_default.alloc(&ehooks_default, NULL, SIZE, os_page_size, &zero,
+	    &commit, 0);
 
 	REQUIRE(p != NULL && zero && commit);
 	p[0] = 1;
 	/* True is failure there: memory is committed already where the kernel overcommits. */
-	CHECK_EQ(ehooks_default.commit(&ehooks_default, p, SIZE, 0, SIZE, 0), os_overcommits);
+	CHECK_EQ(ehooks_default.commit(&ehooks_default, p, SIZE, 0, SIZE, 0),
+	    os_overcommits);
 	CHECK(!ehooks_default.purge_forced(&ehooks_default, p, SIZE, 0, SIZE, 0));
 	CHECK_EQ(p[0], 0);
 	ehooks_default.destroy(&ehooks_default, p, SIZE, true, 0);
@@ -62,10 +65,11 @@ static void *answer;
 static unsigned n_given_back, n_entered, n_left;
 
 static void *
-alloc_badly(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero,
-    bool *commit, unsigned arena)
+alloc_badly(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment,
+    bool *zero, bool *commit, unsigned arena)
 {
-	(void)hooks, (void)new_addr, (void)size, (void)alignment, (void)zero, (void)commit;
+	(void)hooks, (void)new_addr, (void)size, (void)alignment, (void)zero,
+	    (void)commit;
 	CHECK_EQ(arena, 9);
 	CHECK_EQ(n_entered, n_left + 1);
 	return answer;
@@ -95,7 +99,8 @@ TEST(what_is_not_as_asked_for_is_refused_and_given_back)
 {
 	extent_hooks_t hooks = { .alloc = alloc_badly, .dalloc = take_back };
 	bool zeroed = false, committed = true;
-	void (*const old_enter)(void) = ehooks_enter, (*const old_leave)(void) = ehooks_leave;
+	void (*const old_enter)(void) = ehooks_enter,
+		     (*const old_leave)(void) = ehooks_leave;
 
 	ehooks_enter = enter;
 	ehooks_leave = leave;
@@ -103,12 +108,15 @@ TEST(what_is_not_as_asked_for_is_refused_and_given_back)
 	CHECK(!ehooks_are_default(&eh) && ehooks_get(&eh) == &hooks);
 	CHECK(!ehooks_purge_zeroes(&eh));
 	answer = (void *)(((uintptr_t)1 << 32) + os_page_size);
-	CHECK(ehooks_alloc(&eh, NULL, SIZE, 2 * os_page_size, &zeroed, &committed) == NULL);
+	CHECK(ehooks_alloc(&eh, NULL, SIZE, 2 * os_page_size, &zeroed, &committed)
+	    == NULL);
 	CHECK_EQ(n_given_back, 1);
-	CHECK(ehooks_alloc(&eh, (char *)answer + os_page_size, SIZE, os_page_size, &zeroed,
-	    &committed) == NULL);
+	CHECK(ehooks_alloc(&eh, (char *)answer + os_page_size, SIZE, os_page_size,
+		  &zeroed, &committed)
+	    == NULL);
 	CHECK_EQ(n_given_back, 2);
-	CHECK(ehooks_alloc(&eh, answer, SIZE, os_page_size, &zeroed, &committed) == answer);
+	CHECK(ehooks_alloc(&eh, answer, SIZE, os_page_size, &zeroed, &committed)
+	    == answer);
 	answer = NULL;
 	CHECK(ehooks_alloc(&eh, NULL, SIZE, os_page_size, &zeroed, &committed) == NULL);
 	CHECK_EQ(n_given_back, 2);

@@ -36,7 +36,8 @@ TEST(only_an_active_extent_is_looked_up)
 
 	CHECK(emap_lookup(at(10)) == e);
 	CHECK(emap_lookup((char *)at(14) - 1) == e);
-	CHECK(emap_lookup(at(11)) == NULL && emap_lookup(at(9)) == NULL && emap_lookup(at(14)) == NULL);
+	CHECK(emap_lookup(at(11)) == NULL && emap_lookup(at(9)) == NULL
+	    && emap_lookup(at(14)) == NULL);
 	for (enum extent_state state = EXTENT_DIRTY; state <= EXTENT_MERGING; state++) {
 		emap_set_state(e, state);
 		CHECK(emap_lookup(at(10)) == NULL && emap_lookup(at(13)) == NULL);
@@ -151,7 +152,8 @@ TEST(a_split_makes_two_extents_alike)
 	CHECK_EQ(trail.addr, (uintptr_t)at(62));
 	CHECK_EQ(trail.size, 4 * os_page_size);
 	CHECK(e->is_head && !trail.is_head);
-	CHECK(trail.zeroed && trail.committed && trail.sn == 99 && trail.state == EXTENT_MERGING);
+	CHECK(trail.zeroed && trail.committed && trail.sn == 99
+	    && trail.state == EXTENT_MERGING);
 	CHECK(emap_lookup_any(at(60)) == e && emap_lookup_any(at(61)) == e);
 	CHECK(emap_lookup_any(at(62)) == &trail && emap_lookup_any(at(65)) == &trail);
 	emap_merge(e, &trail);

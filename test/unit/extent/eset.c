@@ -36,13 +36,16 @@ TEST(classes_enclose_every_size)
 {
 	for (size_t n = 1; n < 5000; n++) {
 		const size_t size = n << LG_GRANULE;
-		const unsigned floor = eset_class_floor(size), ceil = eset_class_ceil(size);
-		CHECK(eset_class_size(floor) <= size && size < eset_class_size(floor + 1));
+		const unsigned floor = eset_class_floor(size),
+			       ceil = eset_class_ceil(size);
+		CHECK(eset_class_size(floor) <= size
+		    && size < eset_class_size(floor + 1));
 		CHECK(eset_class_size(ceil) >= size);
-		CHECK(ceil == floor || (ceil == floor + 1 && eset_class_size(floor) < size));
+		CHECK(ceil == floor
+		    || (ceil == floor + 1 && eset_class_size(floor) < size));
 	}
 	/* Four a doubling: a class is at most a quarter larger than the one before. */
-	for (unsigned class = 4; class < ESET_CLASSES; class++)
+	for (unsigned class = 4; class < ESET_CLASSES; class ++)
 		CHECK(eset_class_size(class) * 4 <= eset_class_size(class - 1) * 5);
 	CHECK(eset_class_floor((size_t)1 << RTREE_VADDR_BITS) < ESET_CLASSES);
 }
@@ -118,8 +121,9 @@ TEST(what_fits_is_found_and_counts_agree_after_any_operations)
 			eset_remove(&eset, &records[i]);
 			n_pages -= records[i].size / os_page_size;
 		} else {
-			const size_t pages = 1 + test_random_below(&seed,
-			    (size_t)1 << test_random_below(&seed, 10));
+			const size_t pages = 1
+			    + test_random_below(&seed,
+				(size_t)1 << test_random_below(&seed, 10));
 			(void)insert(i, i * 2048 + test_random_below(&seed, 64), pages,
 			    test_random_below(&seed, 5));
 			n_pages += pages;
