@@ -33,8 +33,8 @@
 	atomic_compare_exchange_weak_explicit((p), (expected), (v), \
 	    memory_order_release, memory_order_relaxed)
 #define cas_strong_seq(p, expected, v) \
-	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_seq_cst, \
-	    memory_order_relaxed)
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), \
+	    memory_order_seq_cst, memory_order_relaxed)
 #define cas_strong_acquire(p, expected, v) \
 	atomic_compare_exchange_strong_explicit((p), (expected), (v), \
 	    memory_order_acquire, memory_order_relaxed)
