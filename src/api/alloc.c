@@ -18,7 +18,7 @@
 #include "os/pages.h"
 #include "thread/thread.h"
 
-uint8_t medium_lookup[SC_OWNED_MAX / MEDIUM_STEP + 1];
+uint8_t medium_lookup[SC_OWNED_MAX / MEDIUM_STEP + 1] EARLY;
 
 EXPORT HOT void *
 API(malloc)(size_t size)

@@ -17,14 +17,14 @@
 #include "sync/mutex.h"
 #include "thread/thread.h"
 
-_Atomic(bool) boot_done;
+_Atomic(bool) boot_done EARLY;
 
 WEAK const char *API(malloc_conf);
 WEAK const char *API(malloc_conf_2_conf_harder);
 void (*API(malloc_message))(void *opaque, const char *text);
 
-static struct mutex boot_lock = MUTEX_INITIALIZER(INIT);
-static _Atomic(uintptr_t) booting; /* os_thread_pointer of the thread in boot_core. */
+static struct mutex boot_lock EARLY = MUTEX_INITIALIZER(INIT);
+static _Atomic(uintptr_t) booting EARLY; /* os_thread_pointer of the thread in boot_core. */
 
 void
 boot_message(const char *line)
@@ -36,7 +36,7 @@ boot_message(const char *line)
 }
 
 /* Lines about the options, each with its NUL, until malloc works: malloc_message may allocate. */
-static char lines[4096];
+static char lines[4096] BULKY;
 static size_t lines_length;
 
 static void
@@ -67,7 +67,7 @@ keep_line(const char *line)
 static void
 read_options(void)
 {
-	static char link[4096];
+	static char link[4096] BULKY;
 	struct conf_sources sources = { { NULL } };
 
 	sources.text[CONF_BUILT_IN] = CONFIG_MALLOC_CONF;
@@ -87,7 +87,7 @@ read_options(void)
 static bool
 boot_core(void)
 {
-	static bool has_options;
+	static bool has_options EARLY;
 
 	if (!has_options) {
 		os_pages_boot();

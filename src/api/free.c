@@ -68,8 +68,18 @@ free_check_size(const void *p, size_t alignment, size_t size)
 	    ? size_usable(size)
 	    : size_usable_aligned(size, alignment);
 	/* An object may have been grown in place: then its size lies between. */
-	if (expected > usable || (e->use == USE_SLAB && expected != usable))
+	if (expected > usable || (e->use != USE_LARGE && expected != usable))
 		misuse_report_size(p, e, size, usable);
+}
+
+static bool
+is_object(const struct edata *e, const void *p)
+{
+	switch (e->use) {
+	case USE_SLAB: return slab_is_region(e, p);
+	case USE_MIXED: return mixed_usable_size(arena_of(e), e, p) != 0;
+	default: return edata_base(e) == p;
+	}
 }
 
 struct edata *
@@ -84,7 +94,7 @@ alloc_find(const char *what, const void *p)
 		    p, any);
 		return NULL;
 	}
-	if (UNLIKELY(e->use == USE_SLAB ? !slab_is_region(e, p) : edata_base(e) != p)) {
+	if (UNLIKELY(!is_object(e, p))) {
 		misuse_report("interior pointer", p, e);
 		return NULL;
 	}
@@ -94,8 +104,11 @@ alloc_find(const char *what, const void *p)
 size_t
 alloc_usable_size(const void *p, const struct edata *e)
 {
-	(void)p;
-	return e->use == USE_SLAB ? slab_region_size(e) : e->size;
+	switch (e->use) {
+	case USE_SLAB: return slab_region_size(e);
+	case USE_MIXED: return mixed_usable_size(arena_of(e), e, p);
+	default: return e->size;
+	}
 }
 
 static void
@@ -126,12 +139,26 @@ free_shared(struct edata *e, void *p)
 		misuse_report("double free", p, e);
 }
 
+static void
+free_mixed(struct edata *e, void *p)
+{
+	switch (mixed_free(arena_of(e), e, p)) {
+	case MIXED_FREED: return;
+	case MIXED_DOUBLE_FREE: misuse_report("double free", p, e); return;
+	case MIXED_INTERIOR: misuse_report("interior pointer", p, e); return;
+	}
+}
+
 /* Free a live object; tc: the thread's tcache if it may be used. */
 static void
 free_known(struct tcache *tc, struct edata *e, void *p)
 {
-	if (e->use != USE_SLAB) {
+	if (e->use == USE_LARGE) {
 		free_large(tc, e, p);
+		return;
+	}
+	if (e->use == USE_MIXED) {
+		free_mixed(e, p);
 		return;
 	}
 	if (UNLIKELY(!slab_is_region(e, p))) {

@@ -44,7 +44,7 @@ alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra,
 	const size_t least = size_usable(size);
 	size_t most = size_usable(checked_add(size, extra));
 
-	if (e->use == USE_SLAB || least == SIZE_TOO_LARGE)
+	if (e->use != USE_LARGE || least == SIZE_TOO_LARGE)
 		return old;
 	if (most == SIZE_TOO_LARGE)
 		most = size_usable(SC_LARGE_MAX);

@@ -87,6 +87,7 @@ arena_new(unsigned index, const arena_config_t *config, bool is_manual)
 	list_init(&arena->tcaches);
 	list_init(&arena->pooled);
 	list_init(&arena->bare);
+	mixed_init(&arena->mixed);
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		bin_init(&arena->bins[i], i);
 	store_relaxed(&arena->created_ns, os_clock_ns());
@@ -186,5 +187,6 @@ arena_check(struct arena *arena)
 {
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		bin_check(arena, &arena->bins[i]);
+	mixed_check(&arena->mixed);
 	pac_check(&arena->pac);
 }

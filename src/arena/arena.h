@@ -12,6 +12,7 @@
 #ifndef TRACT_ARENA_ARENA_H
 #define TRACT_ARENA_ARENA_H
 
+#include "arena/mixed.h"
 #include "arena/slab.h"
 #include "base/heap.h"
 #include "base/list.h"
@@ -57,14 +58,12 @@ struct arena {
 	struct ehooks ehooks;      /* for data */
 	struct ehooks meta_ehooks; /* for the base */
 	struct edata_pool edata_pool;
-	struct pac pac;
 	struct pai *pai;
 	_Atomic(bool)
 	    has_deferred; /* the page allocator has work for later; relaxed, a hint */
 	struct mutex large_lock;
 	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */
 	uint8_t large_epoch; /* As a bin's. Guarded by large_lock. */
-	struct large_stats large_stats[SC_NSIZES - SC_NBINS];
 	_Atomic(uint64_t) created_ns;
 	char name[ARENA_NAME_SIZE]; /* Guarded by the ctl lock. */
 	/* tcaches: all of them, and those whose thread has ended. See cache/pool.h. */
@@ -72,7 +71,10 @@ struct arena {
 	struct list tcaches;      /* Guarded by tcache_lock. */
 	struct list pooled;       /* Guarded by tcache_lock. With slabs, newest first. */
 	struct list bare;         /* Guarded by tcache_lock. Pooled, without slabs. */
+	struct mixed mixed; /* automatic arenas only */
 	struct bin bins[SC_NOWNED];
+	struct pac pac; /* ends with what a small process never touches, as large_stats */
+	struct large_stats large_stats[SC_NSIZES - SC_NBINS];
 };
 
 /* ---- arenas.c: the table of all arenas ---- */

@@ -25,6 +25,7 @@ stable_end(void)
 static void
 prepare_bins(struct arena *arena)
 {
+	(void)mutex_fork_prepare(&arena->mixed.lock);
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		(void)mutex_fork_prepare(&arena->bins[i].lock);
 }
@@ -66,6 +67,7 @@ arenas_fork_parent(void)
 		edata_pool_fork_parent(&arena->edata_pool);
 		pac_fork_parent(&arena->pac);
 		mutex_fork_parent(&arena->large_lock);
+		mutex_fork_parent(&arena->mixed.lock);
 		for (unsigned i = 0; i < SC_NOWNED; i++)
 			mutex_fork_parent(&arena->bins[i].lock);
 		mutex_fork_parent(&arena->tcache_lock);
@@ -84,6 +86,8 @@ reset_in_child(struct arena *arena)
 		arena->large_epoch++;
 		list_init(&arena->large);
 	}
+	if (!mutex_fork_child(&arena->mixed.lock))
+		mixed_freeze(&arena->mixed);
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		if (!mutex_fork_child(&arena->bins[i].lock))
 			bin_freeze(&arena->bins[i]);

@@ -29,6 +29,8 @@ describe(struct fmt *f, const void *p, const struct edata *e)
 		if (slab_region(e, slab_index(e, p)) != p)
 			fmt_print(f, ", object starts at %p",
 			    slab_region(e, slab_index(e, p)));
+	} else if (e->use == USE_MIXED) {
+		fmt_print(f, " [first objects of a thread, slab %p", edata_base(e));
 	} else {
 		fmt_print(f, " [extent %p of %zu bytes", edata_base(e), e->size);
 	}

@@ -25,7 +25,7 @@ struct explicit_tcache {
 
 /* Guarded by table_lock; readers of a slot acquire. */
 static struct mutex table_lock = MUTEX_INITIALIZER(TCACHES);
-static _Atomic(struct explicit_tcache *) table[EXPLICIT_TCACHES_MAX];
+static _Atomic(struct explicit_tcache *) table[EXPLICIT_TCACHES_MAX] BULKY;
 static struct list spare = { &spare, &spare };
 static unsigned n_used; /* One past the highest slot ever used. */
 

@@ -92,17 +92,15 @@ pop_empty(struct tcache *tc, struct tcache_class *k)
 	return e;
 }
 
-/* A few regions of shared slabs, while the class is cold in this thread. */
+/* One region of a shared slab, while the class is cold in this thread. */
 static void *
-fill_cold(struct tcache *tc, unsigned szind, unsigned n)
+take_shared(struct tcache *tc, unsigned szind)
 {
-	void *chain = NULL;
+	void *p = NULL;
 
-	n = bin_fill(tc->arena, szind, n, &chain);
-	if (n == 0)
-		return NULL;
-	tc->list[szind] = *(void **)chain;
-	return chain;
+	if (mixed_holds(szind))
+		return mixed_alloc(tc->arena, szind);
+	return bin_fill(tc->arena, szind, 1, &p) == 1 ? p : NULL;
 }
 
 static void *
@@ -110,12 +108,14 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 {
 	struct tcache_class *k = &tc->classes[szind];
 
-	if (k->n_cold_fills < TCACHE_COLD_FILLS)
-		return fill_cold(tc, szind, 1u << k->n_cold_fills++);
+	if (k->n_cold < TCACHE_COLD) {
+		k->n_cold++;
+		return take_shared(tc, szind);
+	}
 	struct edata *e = arena_slab_new(tc->arena, szind, tc);
 	if (e == NULL) {
 		tcache_flush(tc);
-		return fill_cold(tc, szind, 1);
+		return take_shared(tc, szind);
 	}
 	tc->owned_bytes += e->size;
 	set_current(k, e);

@@ -7,8 +7,7 @@
  *	in the program, or on the tcache's list of the class       (live: counted in need)
  *	on the slab's free list, on its remote chain, or uncarved  (free)
  *
- * list[c] holds regions of the class's current slab, taken from it whole (and, while the class is
- * cold, regions of shared slabs).  malloc pops it and touches nothing else.  free pushes on the
+ * list[c] holds regions of the class's current slab, taken from it whole.  malloc pops it and touches nothing else.  free pushes on the
  * slab's own free list and counts `need' down; at zero tcache_slab_event decides:
  *
  *	state     need counts                              at zero
@@ -32,8 +31,8 @@
 #include "arena/arena.h"
 #include "config/size_class.h"
 
-/* A class is cold until so many batches came from shared slabs: 1, 2, 4 regions. */
-#define TCACHE_COLD_FILLS 3
+/* A class is cold in a thread until so many regions came from shared slabs. */
+#define TCACHE_COLD 15
 /* Bytes carved at a time, so that no page is touched before it is needed. */
 #define TCACHE_CARVE_BYTES 4096
 #define TCACHE_CARVE_COUNT 64
@@ -61,8 +60,8 @@ struct tcache_class {
 	_Atomic(uint64_t) n_taken;   /* regions of own slabs that ever went to the list */
 	_Atomic(uint64_t) n_fills;   /* times that some went there */
 	_Atomic(uint64_t) n_flushes; /* batches of the class posted to other threads */
-	uint64_t taken_at_trim;      /* n_taken when trimming last looked */
-	uint8_t n_cold_fills;
+	uint32_t taken_at_trim;      /* n_taken, cut, when trimming last looked */
+	uint8_t n_cold;
 };
 
 struct tcache_message {
@@ -85,14 +84,16 @@ struct tcache {
 	size_t owned_bytes; /* of all owned slabs */
 	size_t empty_bytes; /* of empty ones among them */
 	uint64_t trimmed_ns;
+	_Atomic(size_t) large_bytes_shown;       /* copy of large_bytes for readers */
 	struct edata *large[TCACHE_LARGE_COUNT]; /* oldest first */
-	struct tcache_class classes[SC_NOWNED];
-	struct tcache_message messages[TCACHE_MESSAGES];
-	_Atomic(size_t) large_bytes_shown; /* copy of large_bytes for readers */
 	/* ---- guarded by arena->tcache_lock ---- */
 	struct list arena_link; /* in arena->tcaches */
 	struct list pool_link;  /* in arena->pooled or ->bare while no thread has it */
 	uint64_t pooled_ns;
+	/* ---- owner thread only ---- */
+	struct tcache_class classes[SC_NOWNED];
+	/* ---- not touched by a thread that only allocates a little ---- */
+	struct tcache_message messages[TCACHE_MESSAGES];
 	/* ---- any thread ---- */
 	_Atomic(struct edata *) inbox ALIGNED(CACHE_LINE); /* through announced_next */
 };

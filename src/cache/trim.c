@@ -57,14 +57,14 @@ trim_class(struct tcache *tc, unsigned szind)
 	struct tcache_class *k = &tc->classes[szind];
 	const uint64_t taken = load_relaxed(&k->n_taken);
 
-	if (taken == k->taken_at_trim) {
+	if ((uint32_t)taken == k->taken_at_trim) {
 		tcache_unlist(tc, szind);
 		delete_empty(tc, k);
 		delete_current_if_free(tc, k);
 		if (owns_nothing(k))
-			k->n_cold_fills = 0;
+			k->n_cold = 0;
 	}
-	k->taken_at_trim = taken;
+	k->taken_at_trim = (uint32_t)taken;
 }
 
 NOINLINE void

@@ -51,8 +51,8 @@ const unsigned option_count = COUNT_OF(option_table);
 
 const struct option_name option_names[] = {
 #define OPTION_LG_ALIAS(name, of) { #name, OPTION_IS_LG_ALIAS, #of },
-#define OPTION_LATER(name) { #name, OPTION_IS_LATER, NULL },
-#define OPTION_OBSOLETE(name) { #name, OPTION_IS_OBSOLETE, NULL },
+#define OPTION_LATER(name) { #name, OPTION_IS_LATER, "" },
+#define OPTION_OBSOLETE(name) { #name, OPTION_IS_OBSOLETE, "" },
 #include "config/options.def"
 };
 

@@ -241,7 +241,7 @@ read_number(const struct option *option, struct text value, struct number *numbe
 }
 
 /* By offset in `opt'. */
-static bool was_set[sizeof(struct options)];
+static bool was_set[sizeof(struct options)] EARLY;
 
 bool
 option_was_set(const void *value)
@@ -344,7 +344,7 @@ set_lg_alias(const struct option *option, struct text value)
 
 /* ---- Sources. ---- */
 
-static const char *source_texts[CONF_SOURCES];
+static const char *source_texts[CONF_SOURCES] EARLY;
 
 static const char *const source_titles[CONF_SOURCES] = {
 	[CONF_BUILT_IN] = "string specified via --with-malloc-conf",

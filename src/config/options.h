@@ -74,10 +74,13 @@ extern const unsigned option_count;
 /* Names that stand in no row of option_table. */
 enum option_other { OPTION_IS_LG_ALIAS, OPTION_IS_LATER, OPTION_IS_OBSOLETE };
 
+#define OPTION_NAME_SIZE 48
+
 struct option_name {
-	const char *name;
-	enum option_other what;
-	const char *of; /* the row that an alias sets, else NULL */
+	/* Text, not pointers: nothing to relocate, so no page of it is touched at start. */
+	char name[OPTION_NAME_SIZE];
+	uint8_t what;              /* enum option_other */
+	char of[OPTION_NAME_SIZE]; /* the row that an alias sets, else "" */
 };
 
 extern const struct option_name option_names[];

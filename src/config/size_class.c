@@ -83,7 +83,7 @@ const uint8_t size_class_lookup[SC_LOOKUP_COUNT] = {
 	FOUR(TIMES_16, CLASS_80 + 12),
 };
 
-struct slab_geometry slab_geometry[SC_NOWNED];
+struct slab_geometry slab_geometry[SC_NOWNED] EARLY;
 
 /* The allocator's page.  Set once at boot. */
 static size_t page = 4096;

@@ -199,6 +199,15 @@ add_lextent(struct lextent_figures *l, uint64_t nmalloc, uint64_t live)
 	l->curlextents += live;
 }
 
+/* Regions of the class that lie in mixed slabs. */
+static void
+add_mixed(struct bin_figures *bin, const struct mixed_stats *mixed, unsigned szind)
+{
+	bin->nmalloc += mixed->n_malloc[szind];
+	bin->nfills += mixed->n_malloc[szind];
+	bin->curregs += mixed->n_malloc[szind] - mixed->n_dalloc[szind];
+}
+
 /* Slabs of all classes; returns their bytes. */
 static size_t
 gather_slabs(struct arena *arena, struct arena_record *r)
@@ -207,6 +216,10 @@ gather_slabs(struct arena *arena, struct arena_record *r)
 	struct threads_figures threads;
 	size_t slab_bytes = 0;
 
+	mutex_lock(&arena->mixed.lock);
+	const struct mixed_stats mixed = arena->mixed.stats;
+	mutex_unlock(&arena->mixed.lock);
+	slab_bytes += mixed.n_slabs * max_size(MIXED_SLAB_SIZE, os_page_size);
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		gather_class(&arena->bins[i], &f[i]);
 	/* After the bins: what was counted as live there has been counted as taken
@@ -215,6 +228,8 @@ gather_slabs(struct arena *arena, struct arena_record *r)
 	r->arena.tcache_bytes = threads.large_bytes;
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		struct bin_figures *bin = &f[i].bin;
+		if (i < SC_NBINS)
+			add_mixed(bin, &mixed, i);
 		bin->nmalloc += threads.classes[i].n_taken;
 		bin->nfills += threads.classes[i].n_fills;
 		bin->nflushes += threads.classes[i].n_flushes;
@@ -252,24 +267,21 @@ static void
 gather_ecache(struct ecache *ec, struct arena_record *r)
 {
 	mutex_lock(&ec->lock);
-	for (unsigned i = 0; i < ESET_CLASSES; i++) {
-		const size_t n = ec->eset.n_extents[i], bytes = ec->eset.n_bytes[i];
-		if (n == 0)
-			continue;
-		struct extent_figures *x =
-		    &r->extents[page_class_floor(eset_class_size(i))];
+	LIST_FOR_EACH (l, &ec->eset.lru) {
+		const struct edata *e = LIST_ENTRY(l, struct edata, link);
+		struct extent_figures *x = &r->extents[page_class_floor(e->size)];
 		switch (ec->state) {
 		case EXTENT_DIRTY:
-			x->ndirty += n;
-			x->dirty_bytes += bytes;
+			x->ndirty++;
+			x->dirty_bytes += e->size;
 			break;
 		case EXTENT_MUZZY:
-			x->nmuzzy += n;
-			x->muzzy_bytes += bytes;
+			x->nmuzzy++;
+			x->muzzy_bytes += e->size;
 			break;
 		default:
-			x->nretained += n;
-			x->retained_bytes += bytes;
+			x->nretained++;
+			x->retained_bytes += e->size;
 			break;
 		}
 	}

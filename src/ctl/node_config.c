@@ -51,7 +51,7 @@ struct bin_values {
 	uint32_t nregs, nshards;
 };
 
-static struct bin_values bin_values[SC_NBINS]; /* Set once, by bin_values_boot. */
+static struct bin_values bin_values[SC_NBINS] BULKY; /* Set once, by bin_values_boot. */
 
 void
 bin_values_boot(void)

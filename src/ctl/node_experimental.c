@@ -48,14 +48,31 @@ struct use_verbose {
 static_assert(sizeof(struct use) == 3 * sizeof(size_t), "ABI");
 static_assert(sizeof(struct use_verbose) == 6 * sizeof(size_t), "ABI");
 
+/* A mixed slab as if all of it were of the object's class. */
+static struct use
+use_of_mixed(const struct edata *e, size_t size)
+{
+	const size_t n_regs = e->size / size;
+
+	return (struct use){
+		.n_free = n_regs - min_size(n_regs, gather_live(e)),
+		.n_regs = n_regs,
+		.size = e->size,
+	};
+}
+
 /* Zeros for what is not from here. */
 static struct use
-use_of(const struct edata *e)
+use_of(const struct edata *e, const void *p)
 {
 	if (e == NULL)
 		return (struct use){ 0, 0, 0 };
-	if (e->use != USE_SLAB)
+	if (e->use == USE_LARGE)
 		return (struct use){ .n_regs = 1, .size = e->size };
+	if (e->use == USE_MIXED) {
+		const size_t size = mixed_usable_size(arena_of(e), e, p);
+		return size == 0 ? (struct use){ 0, 0, 0 } : use_of_mixed(e, size);
+	}
 	return (struct use){
 		.n_free = e->nregs - gather_live(e),
 		.n_regs = e->nregs,
@@ -89,9 +106,14 @@ query(struct ctl_call *call)
 		return EINVAL;
 	memcpy(&p, call->new, sizeof p);
 	const struct edata *e = emap_lookup(p);
-	use = (struct use_verbose){ .extent = use_of(e) };
+	use = (struct use_verbose){ .extent = use_of(e, p) };
 	if (e != NULL && e->use == USE_SLAB)
 		add_bin(e, &use);
+	if (e != NULL && e->use == USE_MIXED) {
+		use.current_slab = edata_base(e);
+		use.bin_n_free = use.extent.n_free;
+		use.bin_n_regs = use.extent.n_regs;
+	}
 	memcpy(call->old, &use, sizeof use);
 	return 0;
 }
@@ -110,7 +132,7 @@ batch_query(struct ctl_call *call)
 	for (size_t i = 0; i < n; i++) {
 		const void *p;
 		memcpy(&p, pointers + i * sizeof p, sizeof p);
-		const struct use use = use_of(emap_lookup(p));
+		const struct use use = use_of(emap_lookup(p), p);
 		memcpy(out + i * sizeof use, &use, sizeof use);
 	}
 	return 0;

@@ -8,7 +8,7 @@
 #include "thread/thread.h"
 
 /* Guarded by ctl_lock. */
-static uint16_t pins[ARENAS_MAX + 1];
+static uint16_t pins[ARENAS_MAX + 1] BULKY;
 static uint64_t doomed[BITMAP_WORDS(ARENAS_MAX + 1)];
 
 bool

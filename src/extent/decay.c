@@ -39,18 +39,24 @@ set_deadline(struct decay *d)
 		d->deadline_ns += prng_below(&d->prng, d->interval_ns + 1);
 }
 
-void
-decay_restart(struct decay *d, ssize_t ms, uint64_t now_ns, size_t npages)
+static void
+set_time(struct decay *d, ssize_t ms, uint64_t now_ns)
 {
 	store_relaxed(&d->ms, ms);
 	d->interval_ns = ms <= 0 ? 1 : (uint64_t)ms * 1000000 / DECAY_EPOCHS;
 	if (d->interval_ns == 0)
 		d->interval_ns = 1;
 	d->epoch_ns = now_ns;
+	set_deadline(d);
+}
+
+void
+decay_restart(struct decay *d, ssize_t ms, uint64_t now_ns, size_t npages)
+{
+	set_time(d, ms, now_ns);
 	memset(d->backlog, 0, sizeof d->backlog);
 	d->backlog[DECAY_EPOCHS - 1] = npages;
 	d->n_last = npages;
-	set_deadline(d);
 }
 
 void
@@ -58,7 +64,8 @@ decay_init(struct decay *d, ssize_t ms, uint64_t now_ns)
 {
 	mutex_init(&d->lock, RANK_DECAY);
 	prng_seed(&d->prng, now_ns ^ (uintptr_t)d);
-	decay_restart(d, ms, now_ns, 0);
+	/* The rest of a new arena is zero, and its pages untouched. */
+	set_time(d, ms, now_ns);
 }
 
 bool

@@ -40,6 +40,7 @@ struct decay {
 uint32_t decay_weight(unsigned k);
 
 bool decay_ms_is_valid(ssize_t ms);
+/* d is zeroed memory. */
 void decay_init(struct decay *d, ssize_t ms, uint64_t now_ns);
 /* A new time: all of the `npages' present count as fresh. */
 void decay_restart(struct decay *d, ssize_t ms, uint64_t now_ns, size_t npages);

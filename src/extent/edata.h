@@ -42,7 +42,14 @@ enum extent_state {
 	EXTENT_MERGING,  /* free, out of its ecache, owned by one thread */
 };
 
-enum extent_use { USE_NONE, USE_LARGE, USE_SLAB };
+enum extent_use { USE_NONE, USE_LARGE, USE_SLAB, USE_MIXED };
+
+/* Regions in it are found by any address: it has a leaf word in every granule. */
+static inline bool
+use_has_regions(enum extent_use use)
+{
+	return use == USE_SLAB || use == USE_MIXED;
+}
 
 struct edata {
 	/* ---- line 0 ---- */

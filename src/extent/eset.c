@@ -59,8 +59,6 @@ eset_insert(struct eset *eset, struct edata *e)
 	heap_insert(&eset->heaps[class], &e->node, is_older);
 	bitmap_set(eset->nonempty, class);
 	list_push_back(&eset->lru, &e->link);
-	eset->n_extents[class]++;
-	eset->n_bytes[class] += e->size;
 	owner_add(&eset->npages, e->size >> LG_GRANULE);
 }
 
@@ -73,8 +71,6 @@ eset_remove(struct eset *eset, struct edata *e)
 	if (heap_is_empty(&eset->heaps[class]))
 		bitmap_clear(eset->nonempty, class);
 	list_remove(&e->link);
-	eset->n_extents[class]--;
-	eset->n_bytes[class] -= e->size;
 	owner_sub(&eset->npages, e->size >> LG_GRANULE);
 }
 
@@ -154,20 +150,16 @@ eset_oldest(struct eset *eset)
 void
 eset_check(const struct eset *eset)
 {
-	size_t npages = 0, n_extents = 0, counted = 0;
+	size_t npages = 0;
 
-	LIST_FOR_EACH (l, &eset->lru) {
+	LIST_FOR_EACH (l, &eset->lru)
 		npages += LIST_ENTRY(l, struct edata, link)->size >> LG_GRANULE;
-		n_extents++;
-	}
 	for (unsigned class = 0; class < ESET_CLASSES; class ++) {
 		const bool is_ordered = heap_check(&eset->heaps[class], is_older);
 		assert(is_ordered);
 		assert(heap_is_empty(&eset->heaps[class])
 		    == !bitmap_get(eset->nonempty, class));
-		counted += eset->n_extents[class];
 		(void)is_ordered;
 	}
 	assert(npages == load_relaxed(&eset->npages));
-	assert(n_extents == counted);
 }

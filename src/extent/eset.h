@@ -19,8 +19,6 @@ struct eset {
 	struct heap heaps[ESET_CLASSES];
 	uint64_t nonempty[BITMAP_WORDS(ESET_CLASSES)];
 	struct list lru; /* oldest first */
-	size_t n_extents[ESET_CLASSES];
-	size_t n_bytes[ESET_CLASSES];
 	_Atomic(size_t) npages; /* granules; written under the lock, relaxed readers */
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/os.h"
 
+#include "base/attr.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -9,7 +11,7 @@ extern char **environ;
 
 /* Before libc's constructors have run environ may be NULL; what lies beyond this size is not seen
  * then.  Its pages are touched only in that case. */
-static char early_environment[64 << 10];
+static char early_environment[64 << 10] BULKY;
 
 static bool
 is_privileged(void)

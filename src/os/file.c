@@ -13,8 +13,10 @@ os_readlink(const char *path, char *buffer, size_t size)
 	int saved_errno = errno;
 	long length = syscall(SYS_readlinkat, AT_FDCWD, path, buffer, size - 1);
 	errno = saved_errno;
-	buffer[length < 0 ? 0 : length] = '\0';
-	return length >= 0;
+	if (length < 0)
+		return false;
+	buffer[length] = '\0';
+	return true;
 }
 
 size_t

@@ -226,7 +226,7 @@ pac_alloc(struct pai *self, const struct page_request *request, bool *deferred)
 		give_up(pac, e);
 		return NULL;
 	}
-	if (request->use == USE_SLAB && !rtree_cover(e->addr, edata_end(e))) {
+	if (use_has_regions(request->use) && !rtree_cover(e->addr, edata_end(e))) {
 		give_up(pac, e);
 		return NULL;
 	}
@@ -239,7 +239,7 @@ pac_alloc(struct pai *self, const struct page_request *request, bool *deferred)
 	e->szind = request->szind;
 	e->cached = false;
 	emap_set_state(e, EXTENT_ACTIVE);
-	if (request->use == USE_SLAB)
+	if (use_has_regions(request->use))
 		emap_register_interior(e);
 	count_active(pac, e->size);
 	return e;
@@ -265,7 +265,7 @@ pac_dalloc(struct pai *self, struct edata *e, bool *deferred)
 
 	assert(load_relaxed(&e->owner) == NULL && load_relaxed(&e->remote) == 0);
 	/* Before the extent can be reused: a stale free must not find a word in its middle. */
-	if (e->use == USE_SLAB)
+	if (use_has_regions((enum extent_use)e->use))
 		emap_deregister_interior(e);
 	e->use = USE_NONE;
 	emap_set_state(e, EXTENT_MERGING);

@@ -46,7 +46,6 @@ struct pac {
 	struct ehooks *ehooks;
 	struct edata_pool *edata_pool;
 	struct ecache dirty, muzzy, retained;
-	struct decay decay[DECAY_KINDS]; /* of dirty and muzzy */
 	struct mutex grow_lock;
 	size_t grow_next;           /* Guarded by grow_lock: bytes of the next step. */
 	_Atomic(size_t) grow_limit; /* largest step; relaxed */
@@ -57,6 +56,7 @@ struct pac {
 	_Atomic(size_t) peak_pages[2];
 	_Atomic(uint64_t) peak_since_ns;
 	struct pac_stats stats;
+	struct decay decay[DECAY_KINDS]; /* of dirty and muzzy */
 };
 
 /* What new PACs begin with: decay times, and whether the bound by amount is on. */

@@ -15,7 +15,7 @@
 struct page_request {
 	size_t size;
 	size_t alignment;    /* a power of two >= the page */
-	enum extent_use use; /* USE_SLAB registers interior granules */
+	enum extent_use use; /* with regions: interior granules are registered, too */
 	uint8_t szind;
 	bool zero; /* contents must read as zero */
 };

@@ -158,7 +158,7 @@ TEST(all_freed_memory_is_found_free)
 	tcache_flush(thread_self->tcache);
 	tcache_share_slabs(thread_self->tcache);
 	check_all();
-	size_t current = 0;
+	size_t current = arena->mixed.current != NULL ? arena->mixed.current->size : 0;
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		CHECK_EQ(arena->bins[i].stats.cur_regs, 0);
 		if (arena->bins[i].current != NULL)
