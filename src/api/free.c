@@ -178,11 +178,13 @@ free_known(struct tcache *tc, struct edata *e, void *p)
 static void
 free_foreign(void *p)
 {
-	struct edata *any;
+	const int saved = errno;
+	const bool is_done = foreign_free(p);
 
-	if (foreign_free(p))
+	errno = saved;
+	if (is_done)
 		return;
-	any = emap_lookup_any(p);
+	const struct edata *any = emap_lookup_any(p);
 	if (any == NULL)
 		misuse_report("free of a pointer that is not from here", p, NULL);
 	else if (any->state == EXTENT_ACTIVE)
@@ -216,10 +218,10 @@ free_unusual(struct edata *e, void *p)
 	free_known(tc, e, p);
 }
 
+/* errno stays as it is: the layers below keep it, hooks included. */
 static NOINLINE void
 free_classified(void *p, struct edata *e, struct tcache *tc)
 {
-	const int saved = errno;
 	const uintptr_t word = (uintptr_t)e - RTREE_ORIGIN;
 
 	if (UNLIKELY(word == 0 || (word & EMAP_TAG_MASK) != 0))
@@ -228,7 +230,6 @@ free_classified(void *p, struct edata *e, struct tcache *tc)
 		free_known(tc, e, p);
 	else
 		free_unusual(e, p);
-	errno = saved;
 }
 
 /* A message under way to that very record says that it is a slab of another thread. */

@@ -96,7 +96,14 @@ arena_of(const struct edata *e)
 }
 
 /* Number of automatic arenas at most, and one past the highest index ever used. */
-unsigned arenas_automatic(void);
+extern unsigned arenas_n_automatic; /* Set once at boot. */
+
+static inline unsigned
+arenas_automatic(void)
+{
+	return arenas_n_automatic;
+}
+
 unsigned arenas_total(void);
 /* Creates arena 0. False: out of memory. */
 bool arenas_boot(unsigned n_automatic);

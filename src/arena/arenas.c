@@ -15,16 +15,10 @@ struct mutex arenas_lock = MUTEX_INITIALIZER(ARENAS);
 
 static uint64_t
     reserved[(ARENAS_MAX + 64) / 64];    /* Being made. Guarded by arenas_lock. */
-static unsigned n_automatic;             /* Set once at boot. */
-static _Atomic(struct arena *) oversize; /* index n_automatic; set once, release */
+unsigned arenas_n_automatic;
+static _Atomic(struct arena *) oversize; /* index arenas_n_automatic; set once, release */
 static _Atomic(unsigned)
     n_total; /* One past the highest index. Written under arenas_lock. */
-
-unsigned
-arenas_automatic(void)
-{
-	return n_automatic;
-}
 
 unsigned
 arenas_total(void)
@@ -49,7 +43,7 @@ create_locked(unsigned index, const arena_config_t *config, bool is_manual)
 bool
 arenas_boot(unsigned count)
 {
-	n_automatic = count;
+	arenas_n_automatic = count;
 	mutex_lock(&arenas_lock);
 	const bool done = create_locked(0, NULL, false) != NULL;
 	mutex_unlock(&arenas_lock);
@@ -61,7 +55,7 @@ arenas_boot(unsigned count)
 struct arena *
 arena_automatic(unsigned index)
 {
-	assert(index < n_automatic);
+	assert(index < arenas_n_automatic);
 	struct arena *arena = arena_get(index);
 	if (LIKELY(arena != NULL))
 		return arena;
@@ -81,7 +75,7 @@ arena_create_manual(const arena_config_t *config)
 	/* Its hooks may be called while its first block is mapped, so no lock is held
 	 * then: the index is reserved first. */
 	mutex_lock(&arenas_lock);
-	unsigned index = n_automatic + (opt.oversize_threshold != 0);
+	unsigned index = arenas_n_automatic + (opt.oversize_threshold != 0);
 	while (index < ARENAS_MAX
 	    && (load_relaxed(&arena_table[index]) != NULL || bitmap_get(reserved, index)))
 		index++;
@@ -109,8 +103,8 @@ arenas_oversize(struct arena *instead)
 		return arena;
 	mutex_lock(&arenas_lock);
 	arena = load_relaxed(&oversize);
-	if (arena == NULL && arena_get(n_automatic) == NULL) {
-		arena = create_locked(n_automatic, NULL, false);
+	if (arena == NULL && arena_get(arenas_n_automatic) == NULL) {
+		arena = create_locked(arenas_n_automatic, NULL, false);
 		if (arena != NULL)
 			store_release(&oversize, arena);
 	}
@@ -158,7 +152,7 @@ arena_choose(void)
 	struct arena *best = arena_get(0);
 	unsigned missing = 0;
 
-	for (unsigned i = 0; i < n_automatic; i++) {
+	for (unsigned i = 0; i < arenas_n_automatic; i++) {
 		struct arena *arena = arena_get(i);
 		if (arena == NULL) {
 			if (missing == 0)

@@ -16,9 +16,7 @@ remove_at(struct tcache *tc, unsigned i)
 	tc->n_large--;
 	for (; i < tc->n_large; i++)
 		tc->large[i] = tc->large[i + 1];
-	tc->large_bytes -= e->size;
-	/* Relaxed: for statistics. */
-	store_relaxed(&tc->large_bytes_shown, tc->large_bytes);
+	owner_sub(&tc->large_bytes, e->size);
 	e->cached = false;
 	return e;
 }
@@ -35,15 +33,16 @@ tcache_large_take(struct tcache *tc, size_t size)
 bool
 tcache_large_keep(struct tcache *tc, struct edata *e)
 {
-	if (e->size > TCACHE_LARGE_MAX || edata_arena(e) >= arenas_automatic())
+	const size_t size = e->size;
+
+	if (size > TCACHE_LARGE_MAX || edata_arena(e) >= arenas_automatic())
 		return false;
-	while (tc->n_large == TCACHE_LARGE_COUNT
-	    || tc->large_bytes + e->size > TCACHE_LARGE_BYTES)
+	while (UNLIKELY(tc->n_large == TCACHE_LARGE_COUNT
+	    || load_relaxed(&tc->large_bytes) + size > TCACHE_LARGE_BYTES))
 		large_free(remove_at(tc, 0));
 	e->cached = true;
 	tc->large[tc->n_large++] = e;
-	tc->large_bytes += e->size;
-	store_relaxed(&tc->large_bytes_shown, tc->large_bytes);
+	owner_add(&tc->large_bytes, size);
 	return true;
 }
 

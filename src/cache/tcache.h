@@ -80,11 +80,10 @@ struct tcache {
 	struct arena *arena;
 	unsigned n_slow; /* slow paths, for the tick */
 	unsigned n_large;
-	size_t large_bytes;
 	size_t owned_bytes; /* of all owned slabs */
 	size_t empty_bytes; /* of empty ones among them */
 	uint64_t trimmed_ns;
-	_Atomic(size_t) large_bytes_shown;       /* copy of large_bytes for readers */
+	_Atomic(size_t) large_bytes;             /* of `large'; anybody reads */
 	struct edata *large[TCACHE_LARGE_COUNT]; /* oldest first */
 	/* ---- guarded by arena->tcache_lock ---- */
 	struct list arena_link; /* in arena->tcaches */

@@ -183,7 +183,7 @@ gather_threads(struct arena *arena, struct threads_figures *f)
 			f->classes[i].n_flushes +=
 			    load_relaxed(&tc->classes[i].n_flushes);
 		}
-		f->large_bytes += load_relaxed(&tc->large_bytes_shown);
+		f->large_bytes += load_relaxed(&tc->large_bytes);
 	}
 	mutex_unlock(&arena->tcache_lock);
 }
