@@ -46,7 +46,9 @@ emap_register(struct edata *e)
 {
 	assert(is_aligned((uintptr_t)e - RTREE_ORIGIN, EDATA_ALIGNMENT));
 	assert(is_aligned(e->addr, GRANULE) && e->size != 0);
-	if (!rtree_cover(e->addr, edata_end(e)))
+	/* The edges are all that is written; a terabyte would need a thousand leaves. */
+	if (!rtree_cover(e->addr, e->addr + GRANULE)
+	    || !rtree_cover(edata_end(e) - GRANULE, edata_end(e)))
 		return false;
 	write_edges(e, word_of(e));
 	return true;

@@ -107,7 +107,8 @@ leave_hook(void)
 {
 	struct thread *thread = thread_self;
 
-	if (thread == NULL || thread == &thread_ended)
+	/* 0: the hook itself has begun to allocate, which made the record. */
+	if (thread == NULL || thread == &thread_ended || thread->reentrancy == 0)
 		return;
 	if (--thread->reentrancy == 0)
 		thread_clear_mode(thread, MODE_REENTRANT);

@@ -112,49 +112,88 @@ TEST(a_thread_that_begins_in_its_last_destructors_ends_too)
 
 /* ---- a hook that allocates ---- */
 
-static unsigned hook_cache;
+static int hook_flags;
 
 static bool
 allocating_purge(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,
     size_t length, unsigned arena)
 {
 	(void)hooks, (void)addr, (void)size, (void)offset, (void)length, (void)arena;
-	API(dallocx)
-	(API(mallocx)(64, MALLOCX_TCACHE(hook_cache)), MALLOCX_TCACHE(hook_cache));
+	void *p = API(mallocx)(64, hook_flags);
+
+	API(dallocx)(p, hook_flags);
 	errno = EDOM;
 	return true;
 }
 
-TEST(a_hook_may_use_the_cache_whose_memory_it_supplies)
+/* An arena that purges at once, with that hook. */
+static unsigned
+create_arena(void)
 {
+	static extent_hooks_t mine;
 	extent_hooks_t *hooks;
-	extent_hooks_t mine;
+	const ssize_t at_once = 0;
 	unsigned arena;
-	ssize_t now = 0;
-	size_t size = sizeof hook_cache;
+	char name[64];
+	size_t size = sizeof hooks;
 
-	REQUIRE(API(mallctl)("tcache.create", &hook_cache, &size, NULL, 0) == 0);
-	size = sizeof hooks;
 	REQUIRE(API(mallctl)("arena.0.extent_hooks", &hooks, &size, NULL, 0) == 0);
 	mine = *hooks;
 	mine.purge_forced = mine.purge_lazy = allocating_purge;
 	hooks = &mine;
 	size = sizeof arena;
 	REQUIRE(API(mallctl)("arenas.create", &arena, &size, &hooks, sizeof hooks) == 0);
-	char name[64];
 	snprintf(name, sizeof name, "arena.%u.dirty_decay_ms", arena);
-	REQUIRE(API(mallctl)(name, NULL, NULL, &now, sizeof now) == 0);
-	/* The slab that the flush empties is purged at once. */
-	const int flags = MALLOCX_ARENA(arena) | MALLOCX_TCACHE(hook_cache);
+	REQUIRE(API(mallctl)(name, NULL, NULL, (void *)&at_once, sizeof at_once) == 0);
+	return arena;
+}
+
+static int
+destroy_arena(unsigned arena)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "arena.%u.destroy", arena);
+	return API(mallctl)(name, NULL, NULL, NULL, 0);
+}
+
+TEST(a_hook_may_use_the_cache_whose_memory_it_supplies)
+{
+	const unsigned arena = create_arena();
+	unsigned cache;
+	size_t size = sizeof cache;
 	void *p[300];
+
+	REQUIRE(API(mallctl)("tcache.create", &cache, &size, NULL, 0) == 0);
+	hook_flags = MALLOCX_TCACHE(cache);
+	const int flags = MALLOCX_ARENA(arena) | hook_flags;
 	for (int i = 0; i < 300; i++)
 		REQUIRE((p[i] = API(mallocx)(4096, flags)) != NULL);
 	errno = 77;
 	for (int i = 0; i < 300; i++)
 		API(dallocx)(p[i], flags);
 	CHECK_EQ(errno, 77);
-	CHECK(API(mallctl)("tcache.destroy", NULL, NULL, &hook_cache, sizeof hook_cache)
-	    == 0);
-	snprintf(name, sizeof name, "arena.%u.destroy", arena);
-	CHECK(API(mallctl)(name, NULL, NULL, NULL, 0) == 0);
+	CHECK(API(mallctl)("tcache.destroy", NULL, NULL, &cache, sizeof cache) == 0);
+	hook_flags = 0;
+	CHECK_EQ(destroy_arena(arena), 0);
+}
+
+/* A thread that is in a hook for good may not destroy an arena. */
+static void *
+free_first(void *p)
+{
+	API(free)(p);
+	return (void *)(intptr_t)destroy_arena(create_arena());
+}
+
+TEST(a_thread_that_begins_in_a_hook_leaves_it)
+{
+	const unsigned arena = create_arena();
+	void *p = API(mallocx)(1 << 20, MALLOCX_ARENA(arena)), *result;
+	pthread_t thread;
+
+	REQUIRE(pthread_create(&thread, NULL, free_first, p) == 0);
+	REQUIRE(pthread_join(thread, &result) == 0);
+	CHECK(result == NULL);
+	CHECK_EQ(destroy_arena(arena), 0);
 }
