@@ -167,14 +167,21 @@ mixed_alloc(struct arena *arena, unsigned szind)
 	if (e == NULL)
 		return NULL;
 	mutex_lock(&mixed->lock);
-	e->epoch = mixed->epoch;
-	mixed->stats.n_slabs++;
-	p = take_locked(mixed, e, szind);
-	if (mixed->current != NULL)
-		mixed->current->slab_state = SLAB_SHARED_FULL;
-	mixed->current = e;
-	e->slab_state = SLAB_SHARED_CURRENT;
+	/* What came back meanwhile goes first: an empty slab that is not current would be lost. */
+	p = take_from_any_locked(mixed, szind);
+	if (p == NULL) {
+		e->epoch = mixed->epoch;
+		mixed->stats.n_slabs++;
+		p = take_locked(mixed, e, szind);
+		if (mixed->current != NULL)
+			mixed->current->slab_state = SLAB_SHARED_FULL;
+		mixed->current = e;
+		e->slab_state = SLAB_SHARED_CURRENT;
+		e = NULL;
+	}
 	mutex_unlock(&mixed->lock);
+	if (e != NULL)
+		delete_slab(arena, e);
 	return p;
 }
 

@@ -18,7 +18,7 @@
 #include "sync/mutex.h"
 
 #define BASE_BLOCK_SIZE ((size_t)2 << 20)
-#define BASE_RECYCLE_MAX 512 /* bytes; free lists in steps of a cache line */
+#define BASE_RECYCLE_MAX 2048 /* bytes; free lists in steps of a cache line */
 
 struct base_block;
 struct base_free_piece;
