@@ -32,17 +32,24 @@ unmap_through_hooks(void *context, void *addr, size_t size)
 	ehooks_destroy(context, addr, size, true);
 }
 
+/* The base keeps a pointer to the hooks, which must outlive it. */
 static struct base *
-new_base(unsigned index, extent_hooks_t *hooks)
+new_base(unsigned index, struct ehooks *hooks)
 {
-	struct ehooks eh;
-
 	if (index == 0)
 		return &base_zero;
-	if (hooks == &ehooks_default)
+	if (ehooks_are_default(hooks))
 		return base_new(base_map_system, base_unmap_system, NULL);
-	ehooks_init(&eh, hooks, index);
-	return base_new(map_through_hooks, unmap_through_hooks, &eh);
+	return base_new(map_through_hooks, unmap_through_hooks, hooks);
+}
+
+/* The hooks lie in memory of the base itself: they must not go with the first block. */
+static void
+delete_base(struct base *base, struct ehooks hooks)
+{
+	if (base->context != NULL)
+		base->context = &hooks;
+	base_delete(base);
 }
 
 static void
@@ -63,7 +70,10 @@ arena_new(unsigned index, const arena_config_t *config, bool is_manual)
 	extent_hooks_t *meta_hooks =
 	    config != NULL && config->metadata_use_hooks ? hooks : &ehooks_default;
 
-	struct base *base = new_base(index, meta_hooks);
+	struct ehooks first_hooks;
+
+	ehooks_init(&first_hooks, meta_hooks, index);
+	struct base *base = new_base(index, &first_hooks);
 	if (base == NULL)
 		return NULL;
 	struct arena *arena = base_alloc(base, sizeof *arena, CACHE_LINE);
@@ -95,7 +105,7 @@ arena_new(unsigned index, const arena_config_t *config, bool is_manual)
 	return arena;
 undo:
 	if (base != &base_zero)
-		base_delete(base);
+		delete_base(base, first_hooks);
 	return NULL;
 }
 
@@ -179,14 +189,21 @@ arena_destroy(struct arena *arena)
 	pac_destroy(&arena->pac);
 	edata_pool_bequeath(&arena->edata_pool, &arena_get(0)->edata_pool);
 	arenas_forget(arena);
-	base_delete(base);
+	delete_base(base, arena->meta_ehooks);
+}
+
+void
+arena_check_shared(struct arena *arena)
+{
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		bin_check(arena, &arena->bins[i]);
+	mixed_check(&arena->mixed);
+	pac_check_caches(&arena->pac);
 }
 
 void
 arena_check(struct arena *arena)
 {
-	for (unsigned i = 0; i < SC_NOWNED; i++)
-		bin_check(arena, &arena->bins[i]);
-	mixed_check(&arena->mixed);
+	arena_check_shared(arena);
 	pac_check(&arena->pac);
 }

@@ -71,7 +71,7 @@ struct arena {
 	struct list tcaches;      /* Guarded by tcache_lock. */
 	struct list pooled;       /* Guarded by tcache_lock. With slabs, newest first. */
 	struct list bare;         /* Guarded by tcache_lock. Pooled, without slabs. */
-	struct mixed mixed; /* automatic arenas only */
+	struct mixed mixed;       /* automatic arenas only */
 	struct bin bins[SC_NOWNED];
 	struct pac pac; /* ends with what a small process never touches, as large_stats */
 	struct large_stats large_stats[SC_NSIZES - SC_NBINS];
@@ -133,6 +133,9 @@ void arena_destroy(struct arena *arena);
 void arena_decay(struct arena *arena, enum purge_extent how);
 /* Deferred work that is due, if there may be any: called from slow paths now and then. */
 void arena_tick(struct arena *arena, uint64_t now_ns);
+/* Walk everything; aborts through assert on a broken invariant.  Takes the locks.  The first may be
+ * called at any time, the second while no other thread uses the arena. */
+void arena_check_shared(struct arena *arena);
 void arena_check(struct arena *arena);
 
 /* ---- fork.c: all arenas across a fork, see api/fork.h ---- */

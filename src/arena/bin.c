@@ -283,15 +283,27 @@ bin_check(struct arena *arena, struct bin *bin)
 
 	(void)arena;
 	mutex_lock(&bin->lock);
-	heap_check(&bin->partial, slab_order);
+	const bool is_ordered = heap_check(&bin->partial, slab_order);
+	assert(is_ordered);
+	(void)is_ordered;
 	if (bin->current != NULL) {
 		slab_check(bin->current);
 		live += bin->current->need;
 		slabs++;
 	}
+	for (const struct heap_node *n = heap_min(&bin->partial); n != NULL;
+	     n = heap_next(n)) {
+		const struct edata *e = CONTAINER_OF(n, struct edata, node);
+		slab_check(e);
+		assert(e->slab_state == SLAB_SHARED_PARTIAL);
+		assert(e->need != 0 && e->need < e->nregs);
+		live += e->need;
+		slabs++;
+	}
 	LIST_FOR_EACH (l, &bin->full) {
 		const struct edata *e = LIST_ENTRY(l, struct edata, link);
 		slab_check(e);
+		assert(e->slab_state == SLAB_SHARED_FULL);
 		assert(e->need == e->nregs);
 		live += e->need;
 		slabs++;
@@ -303,8 +315,7 @@ bin_check(struct arena *arena, struct bin *bin)
 	}
 	/* Frozen slabs' regions stay counted. */
 	assert(live <= bin->stats.cur_regs);
-	assert(live == bin->stats.cur_regs || bin->epoch != 0
-	    || !heap_is_empty(&bin->partial));
+	assert(live == bin->stats.cur_regs || bin->epoch != 0);
 	assert(slabs <= bin->stats.cur_slabs);
 	mutex_unlock(&bin->lock);
 }

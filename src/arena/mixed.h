@@ -24,7 +24,7 @@ struct arena;
 #define MIXED_MAX ((size_t)2048)
 #define MIXED_SLAB_SIZE ((size_t)16 << 10)
 /* Other partly used slabs tried before a new one is made. */
-#define MIXED_TRIES 4
+#define MIXED_TRIES (CONFIG_HOSTILE ? 1 : 4)
 
 struct mixed_stats { /* Guarded by the set's lock. */
 	uint64_t n_malloc[SC_NBINS], n_dalloc[SC_NBINS];

@@ -92,4 +92,9 @@ slab_check(const struct edata *e)
 		n_free++;
 		assert(n_free <= e->carved);
 	}
+	/* What is neither free nor untouched is live, listed, or in a message. */
+	if (e->slab_state == SLAB_FULL)
+		assert(n_free == (unsigned)slab_geometry[e->szind].wake - e->need);
+	else
+		assert(n_free == e->carved - e->need);
 }

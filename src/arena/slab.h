@@ -78,7 +78,7 @@ bool slab_return(struct edata *e, unsigned index);
  */
 void slab_share(struct edata *e, unsigned live);
 
-/* Number of set bits agrees with need; free list entries are distinct regions. */
+/* Number of set bits agrees with need; free list entries are regions, as many as need says. */
 void slab_check(const struct edata *e);
 
 #endif

@@ -105,9 +105,8 @@ heap_remove(struct heap *h, struct heap_node *n, heap_less *less)
 		h->root = meld(h->root, below, less);
 }
 
-/* The next node of a walk that meets parents before children; NULL at the end. */
-static const struct heap_node *
-next_preorder(const struct heap_node *n)
+const struct heap_node *
+heap_next(const struct heap_node *n)
 {
 	if (n->child != NULL)
 		return n->child;
@@ -128,7 +127,7 @@ heap_check(const struct heap *h, heap_less *less)
 		return true;
 	if (h->root->prev != NULL || h->root->next != NULL)
 		return false;
-	for (const struct heap_node *n = h->root; n != NULL; n = next_preorder(n)) {
+	for (const struct heap_node *n = h->root; n != NULL; n = heap_next(n)) {
 		const struct heap_node *left = n;
 		for (const struct heap_node *c = n->child; c != NULL;
 		     left = c, c = c->next)

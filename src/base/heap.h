@@ -48,6 +48,8 @@ void heap_insert(struct heap *h, struct heap_node *n, heap_less *less);
 void heap_remove(struct heap *h, struct heap_node *n, heap_less *less);
 /* Remove and return the minimum; NULL when the heap is empty. */
 struct heap_node *heap_pop(struct heap *h, heap_less *less);
+/* The next node of a walk from heap_min that meets parents before children; NULL at the end. */
+const struct heap_node *heap_next(const struct heap_node *n);
 /* Walk the whole heap: true when links and order are as they must be. */
 bool heap_check(const struct heap *h, heap_less *less);
 

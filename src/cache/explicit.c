@@ -8,8 +8,8 @@
 #include "sync/fork.h"
 
 /* Regions kept per class: at least two, at most a page's worth. */
-#define CACHE_SLOTS 20
-#define CACHE_FILL 8
+#define CACHE_SLOTS (CONFIG_HOSTILE ? 2 : 20)
+#define CACHE_FILL (CONFIG_HOSTILE ? 2 : 8)
 
 struct explicit_class {
 	unsigned n;

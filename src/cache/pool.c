@@ -86,7 +86,7 @@ tcache_pool_age(struct arena *arena, uint64_t now_ns)
 	struct list *l = list_last(&arena->pooled);
 	if (l != NULL) {
 		tc = LIST_ENTRY(l, struct tcache, pool_link);
-		if (now_ns - tc->pooled_ns < TCACHE_POOL_NS)
+		if (now_ns < tc->pooled_ns + TCACHE_POOL_NS)
 			tc = NULL;
 		else
 			list_remove(l);

@@ -12,7 +12,7 @@
 
 #include "cache/tcache.h"
 
-#define TCACHE_POOL_NS ((uint64_t)1000 * 1000 * 1000)
+#define TCACHE_POOL_NS ((uint64_t)(CONFIG_HOSTILE ? 0 : 1000 * 1000 * 1000))
 
 /* A tcache for a thread of the arena: a pooled one, newest first, or a new one. NULL: no memory. */
 struct tcache *tcache_pool_get(struct arena *arena);

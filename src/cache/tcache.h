@@ -32,23 +32,23 @@
 #include "config/size_class.h"
 
 /* A class is cold in a thread until so many regions came from shared slabs. */
-#define TCACHE_COLD 15
+#define TCACHE_COLD (CONFIG_HOSTILE ? 3 : 15)
 /* Bytes carved at a time, so that no page is touched before it is needed. */
 #define TCACHE_CARVE_BYTES 4096
-#define TCACHE_CARVE_COUNT 64
+#define TCACHE_CARVE_COUNT (CONFIG_HOSTILE ? 2 : 64)
 /* Messages: slabs remembered, and regions and bytes per slab, before they are posted. */
-#define TCACHE_MESSAGES 16
-#define TCACHE_MESSAGE_COUNT 32
+#define TCACHE_MESSAGES (CONFIG_HOSTILE ? 2 : 16)
+#define TCACHE_MESSAGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
 #define TCACHE_MESSAGE_BYTES 4096
 /* Large objects kept: how many, how large each, how much in all. */
-#define TCACHE_LARGE_COUNT 8
+#define TCACHE_LARGE_COUNT (CONFIG_HOSTILE ? 2 : 8)
 #define TCACHE_LARGE_MAX ((size_t)512 << 10)
 #define TCACHE_LARGE_BYTES ((size_t)1 << 20)
 /* Slow paths between two looks at the clock, and the time between two trimmings. */
-#define TCACHE_TICK 64
-#define TCACHE_TRIM_NS ((uint64_t)10 * 1000 * 1000)
+#define TCACHE_TICK (CONFIG_HOSTILE ? 3 : 64)
+#define TCACHE_TRIM_NS ((uint64_t)(CONFIG_HOSTILE ? 0 : 10 * 1000 * 1000))
 /* Empty slabs kept: at least so many bytes, at most the share 1 / 2^n of what is owned. */
-#define TCACHE_EMPTY_BYTES ((size_t)128 << 10)
+#define TCACHE_EMPTY_BYTES (CONFIG_HOSTILE ? 0 : (size_t)128 << 10)
 #define TCACHE_LG_EMPTY_SHARE 2
 
 struct tcache_class {

@@ -67,12 +67,25 @@ trim_class(struct tcache *tc, unsigned szind)
 	k->taken_at_trim = (uint32_t)taken;
 }
 
+/* Hostile builds: is all as it must be? */
+#define CHECK_EVERY 256
+
+static void
+check_now_and_then(struct tcache *tc)
+{
+	if (!CONFIG_HOSTILE || tc->n_slow / TCACHE_TICK % CHECK_EVERY != 0)
+		return;
+	tcache_check(tc);
+	arena_check_shared(tc->arena);
+}
+
 NOINLINE void
 tcache_tick_now(struct tcache *tc)
 {
 	const uint64_t now = os_clock_coarse_ns();
 
-	if (now - tc->trimmed_ns < TCACHE_TRIM_NS)
+	check_now_and_then(tc);
+	if (now < tc->trimmed_ns + TCACHE_TRIM_NS)
 		return;
 	tc->trimmed_ns = now;
 	tcache_post_all(tc);

@@ -6,7 +6,7 @@
 #include "sync/fork.h"
 
 /* Records taken from the base at a time. */
-#define BATCH 8
+#define BATCH (CONFIG_HOSTILE ? 1 : 8)
 
 void
 edata_pool_init(struct edata_pool *pool, struct base *base)

@@ -17,7 +17,7 @@
 
 #include "sync/mutex.h"
 
-#define BASE_BLOCK_SIZE ((size_t)2 << 20)
+#define BASE_BLOCK_SIZE (CONFIG_HOSTILE ? (size_t)64 << 10 : (size_t)2 << 20)
 #define BASE_RECYCLE_MAX 2048 /* bytes; free lists in steps of a cache line */
 
 struct base_block;

@@ -15,6 +15,7 @@
  * but for one request. */
 #define STEP_REQUESTS 4
 #define STEP_MAX ((size_t)1 << 30)
+#define STEP_FIRST (CONFIG_HOSTILE ? (size_t)256 << 10 : OS_HUGEPAGE)
 /* From here on recycled memory is zeroed by the kernel rather than by us. */
 #define ZERO_BY_PURGE_MIN ((size_t)32 << 20)
 
@@ -33,7 +34,8 @@ map_extent(struct pac *pac, size_t size, size_t alignment, enum os_commit commit
 
 	if (e == NULL)
 		return NULL;
-	void *addr = ehooks_alloc(pac->ehooks, NULL, size, alignment, &zeroed, &committed);
+	void *addr =
+	    ehooks_alloc(pac->ehooks, NULL, size, alignment, &zeroed, &committed);
 	if (addr == NULL) {
 		edata_pool_put(pac->edata_pool, e);
 		return NULL;
@@ -62,7 +64,8 @@ map_extent(struct pac *pac, size_t size, size_t alignment, enum os_commit commit
 static size_t
 size_padded(size_t size, size_t alignment)
 {
-	const size_t padded = alignment <= os_page_size ? size : checked_add(size, alignment);
+	const size_t padded =
+	    alignment <= os_page_size ? size : checked_add(size, alignment);
 
 	return align_up(padded, os_page_size);
 }
@@ -77,7 +80,8 @@ step_for(const struct pac *pac, size_t least)
 	const size_t several = checked_mul(least, STEP_REQUESTS);
 	const size_t limit = load_relaxed(&pac->grow_limit);
 
-	return align_up(max_size(least, min_size(max_size(pac->grow_next, several), limit)),
+	return align_up(max_size(least,
+			    min_size(max_size(pac->grow_next, several), limit)),
 	    os_page_size);
 }
 
@@ -107,7 +111,8 @@ map_step(struct pac *pac, size_t size, size_t alignment)
 		mutex_unlock(&pac->grow_lock);
 	/* Near a limit of address space by halves: mappings of one slab each would never merge. */
 	while (step >= least
-	    && (e = map_extent(pac, step, os_page_size, OS_RESERVED)) == NULL && is_default)
+	    && (e = map_extent(pac, step, os_page_size, OS_RESERVED)) == NULL
+	    && is_default)
 		step = step / 2 & ~(os_page_size - 1);
 	if (!is_default)
 		mutex_lock(&pac->grow_lock);
@@ -166,8 +171,9 @@ static struct edata *
 find(struct pac *pac, size_t size, size_t alignment)
 {
 	const size_t largest = opt.lg_extent_max_active_fit >= 63
-	        || size > SIZE_MAX >> opt.lg_extent_max_active_fit
-	    ? SIZE_MAX : size << opt.lg_extent_max_active_fit;
+		|| size > SIZE_MAX >> opt.lg_extent_max_active_fit
+	    ? SIZE_MAX
+	    : size << opt.lg_extent_max_active_fit;
 
 	struct edata *e = ecache_take(&pac->dirty, size, alignment, largest);
 	if (e == NULL && ecache_pages(&pac->muzzy) != 0)
@@ -198,7 +204,8 @@ static bool
 commit(struct pac *pac, struct edata *e)
 {
 	if (!e->committed)
-		e->committed = ehooks_commit(pac->ehooks, edata_base(e), e->size, 0, e->size);
+		e->committed =
+		    ehooks_commit(pac->ehooks, edata_base(e), e->size, 0, e->size);
 	return e->committed;
 }
 
@@ -296,7 +303,8 @@ take_behind(struct pac *pac, struct edata *e, size_t size)
 }
 
 static bool
-pac_expand(struct pai *self, struct edata *e, size_t new_size, bool want_zero, bool *deferred)
+pac_expand(struct pai *self, struct edata *e, size_t new_size, bool want_zero,
+    bool *deferred)
 {
 	struct pac *pac = pac_of(self);
 	const size_t more = new_size - e->size;
@@ -357,10 +365,12 @@ pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
 	ecache_init(&pac->dirty, EXTENT_DIRTY, ehooks, edata_pool);
 	ecache_init(&pac->muzzy, EXTENT_MUZZY, ehooks, edata_pool);
 	ecache_init(&pac->retained, EXTENT_RETAINED, ehooks, edata_pool);
-	decay_init(&pac->decay[DECAY_DIRTY], load_relaxed(&pac_default_ms[DECAY_DIRTY]), now);
-	decay_init(&pac->decay[DECAY_MUZZY], load_relaxed(&pac_default_ms[DECAY_MUZZY]), now);
+	decay_init(&pac->decay[DECAY_DIRTY], load_relaxed(&pac_default_ms[DECAY_DIRTY]),
+	    now);
+	decay_init(&pac->decay[DECAY_MUZZY], load_relaxed(&pac_default_ms[DECAY_MUZZY]),
+	    now);
 	mutex_init(&pac->grow_lock, RANK_GROW);
-	pac->grow_next = OS_HUGEPAGE;
+	pac->grow_next = STEP_FIRST;
 	store_relaxed(&pac->grow_limit, PTRDIFF_MAX & ~(os_page_size - 1));
 	store_relaxed(&pac->bounded, load_relaxed(&pac_default_bounded));
 	store_relaxed(&pac->peak_since_ns, now);
@@ -400,16 +410,24 @@ pac_muzzy_pages(struct pac *pac)
 }
 
 void
-pac_check(struct pac *pac)
+pac_check_caches(struct pac *pac)
 {
 	ecache_check(&pac->dirty);
 	ecache_check(&pac->muzzy);
 	ecache_check(&pac->retained);
+}
+
+void
+pac_check(struct pac *pac)
+{
+	pac_check_caches(pac);
 	/* True while no other thread is between two counters: callers see to that. */
-	assert(load_relaxed(&pac->stats.retained) == ecache_pages(&pac->retained) * GRANULE);
+	assert(load_relaxed(&pac->stats.retained)
+	    == ecache_pages(&pac->retained) * GRANULE);
 	assert(load_relaxed(&pac->stats.mapped)
 	    == (load_relaxed(&pac->stats.active_pages) + pac_dirty_pages(pac)
-	           + pac_muzzy_pages(pac)) * os_page_size);
+		   + pac_muzzy_pages(pac))
+		* os_page_size);
 }
 
 /* ---- fork ----------------------------------------------------------------------------------- */
@@ -422,9 +440,7 @@ pac_fork_prepare(struct pac *pac, enum lock_rank rank)
 		(void)mutex_fork_prepare(&pac->decay[DECAY_DIRTY].lock);
 		(void)mutex_fork_prepare(&pac->decay[DECAY_MUZZY].lock);
 		break;
-	case RANK_GROW:
-		(void)mutex_fork_prepare(&pac->grow_lock);
-		break;
+	case RANK_GROW: (void)mutex_fork_prepare(&pac->grow_lock); break;
 	default:
 		assert(rank == RANK_ECACHE);
 		ecache_fork_prepare(&pac->dirty);

@@ -79,7 +79,9 @@ void pac_destroy(struct pac *pac);
 size_t pac_dirty_pages(struct pac *pac);
 size_t pac_muzzy_pages(struct pac *pac);
 
-/* Walk everything; aborts through assert on a broken invariant.  Takes the locks. */
+/* Walk everything; aborts through assert on a broken invariant.  Takes the locks.  The
+ * first may be called at any time, the second while no other thread uses the arena. */
+void pac_check_caches(struct pac *pac);
 void pac_check(struct pac *pac);
 
 /* Fork takes the locks of all arenas rank by rank: DECAY, GROW, ECACHE.  An ecache that was in use

@@ -314,7 +314,7 @@ TEST(address_space_grows_in_larger_and_larger_steps)
 	for (unsigned i = 0; i < 2000; i++)
 		REQUIRE((e[i] = fixture_alloc(pac, 10, os_page_size, false)) != NULL);
 	/* 80 MiB: 2 2.5 3 3.5 4 5 6 7 8 10 12 14 16 */
-	CHECK(region.n_calls[HOOK_ALLOC] <= 14);
+	CHECK(region.n_calls[HOOK_ALLOC] <= (CONFIG_HOSTILE ? 18 : 14));
 	for (unsigned i = 0; i < 2000; i++)
 		fixture_dalloc(pac, e[i]);
 	fixture_close(&fixture);
@@ -329,7 +329,9 @@ TEST(the_growth_limit_is_kept_but_for_one_request_that_is_larger)
 	struct edata *e[200];
 	for (unsigned i = 0; i < 200; i++)
 		REQUIRE((e[i] = fixture_alloc(pac, 16, os_page_size, false)) != NULL);
-	CHECK_EQ(region_pages_out() * os_page_size % ((size_t)2 << 20), 0);
+	/* Hostile builds begin with smaller steps. */
+	if (!CONFIG_HOSTILE)
+		CHECK_EQ(region_pages_out() * os_page_size % ((size_t)2 << 20), 0);
 	CHECK(region.n_calls[HOOK_ALLOC] >= 6);
 	for (unsigned i = 0; i < 200; i++)
 		fixture_dalloc(pac, e[i]);
