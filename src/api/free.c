@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/alloc.h"
+#include "api/boot.h"
 #include "api/foreign.h"
 #include "api/free_inl.h"
 #include "api/names.h"
@@ -209,7 +210,8 @@ note_free(const struct edata *e, void *p)
 static NOINLINE void
 free_unusual(struct edata *e, void *p)
 {
-	struct thread *thread = thread_self;
+	/* A thread that only frees needs a tcache, too: for its messages. */
+	struct thread *thread = boot() ? thread_start() : NULL;
 	struct tcache *tc = NULL;
 
 	if (thread != NULL && (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) == 0)

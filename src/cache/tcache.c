@@ -103,6 +103,14 @@ take_shared(struct tcache *tc, unsigned szind)
 	return bin_fill(tc->arena, szind, 1, &p) == 1 ? p : NULL;
 }
 
+size_t
+tcache_empty_share(const struct tcache *tc)
+{
+	const size_t share = tc->owned_bytes >> TCACHE_LG_EMPTY_SHARE;
+
+	return min_size(max_size(share, TCACHE_EMPTY_MIN), TCACHE_EMPTY_MAX);
+}
+
 static void *
 refill_from_arena(struct tcache *tc, unsigned szind)
 {
@@ -118,6 +126,7 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 		return take_shared(tc, szind);
 	}
 	tc->owned_bytes += e->size;
+	tc->empty_limit = max_size(tc->empty_limit, tcache_empty_share(tc));
 	set_current(k, e);
 	return carve(tc, szind, e);
 }
@@ -154,9 +163,8 @@ static void
 keep_or_delete(struct tcache *tc, struct edata *e)
 {
 	struct tcache_class *k = &tc->classes[e->szind];
-	const size_t share = tc->owned_bytes >> TCACHE_LG_EMPTY_SHARE;
 
-	if (tc->empty_bytes + e->size <= max_size(TCACHE_EMPTY_BYTES, share)) {
+	if (tc->empty_bytes + e->size <= tc->empty_limit) {
 		e->slab_state = SLAB_EMPTY;
 		e->link.next = k->empty == NULL ? NULL : &k->empty->link;
 		k->empty = e;
@@ -180,6 +188,8 @@ tcache_slab_event(struct tcache *tc, struct edata *e)
 		e->need = e->nregs - slab_geometry[e->szind].wake;
 		if (e->need != 0) {
 			e->slab_state = SLAB_PARTIAL;
+			/* The one that waited longest has most to give: taking the newest first
+			 * costs a third more time on random replacement. */
 			list_push_back(&k->partial, &e->link);
 			return;
 		}

@@ -47,9 +47,10 @@
 /* Slow paths between two looks at the clock, and the time between two trimmings. */
 #define TCACHE_TICK (CONFIG_HOSTILE ? 3 : 64)
 #define TCACHE_TRIM_NS ((uint64_t)(CONFIG_HOSTILE ? 0 : 10 * 1000 * 1000))
-/* Empty slabs kept: at least so many bytes, at most the share 1 / 2^n of what is owned. */
-#define TCACHE_EMPTY_BYTES (CONFIG_HOSTILE ? 0 : (size_t)128 << 10)
+/* Empty slabs kept: the share 1 / 2^n of the most that was owned lately, within these bounds. */
 #define TCACHE_LG_EMPTY_SHARE 2
+#define TCACHE_EMPTY_MIN (CONFIG_HOSTILE ? 0 : (size_t)128 << 10)
+#define TCACHE_EMPTY_MAX ((size_t)1 << 20)
 
 struct tcache_class {
 	struct edata *current;
@@ -82,6 +83,7 @@ struct tcache {
 	unsigned n_large;
 	size_t owned_bytes; /* of all owned slabs */
 	size_t empty_bytes; /* of empty ones among them */
+	size_t empty_limit; /* how many of these may be kept; trimming lowers it */
 	uint64_t trimmed_ns;
 	_Atomic(size_t) large_bytes;             /* of `large'; anybody reads */
 	struct edata *large[TCACHE_LARGE_COUNT]; /* oldest first */
@@ -103,6 +105,8 @@ extern struct tcache tcache_none;
 /* ---- tcache.c ---- */
 
 void tcache_init(struct tcache *tc, struct arena *arena);
+/* Bytes of empty slabs that what is owned now entitles to. */
+size_t tcache_empty_share(const struct tcache *tc);
 /* A region of the class when its list is empty; NULL: out of memory. szind < SC_NOWNED. */
 void *tcache_refill(struct tcache *tc, unsigned szind);
 /* `need' of an own slab has reached zero. */

@@ -88,6 +88,7 @@ tcache_tick_now(struct tcache *tc)
 	if (now < tc->trimmed_ns + TCACHE_TRIM_NS)
 		return;
 	tc->trimmed_ns = now;
+	tc->empty_limit = tcache_empty_share(tc);
 	tcache_post_all(tc);
 	(void)tcache_drain(tc);
 	for (unsigned n = (tc->n_large + 1) / 2; n > 0; n--)
