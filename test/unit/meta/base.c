@@ -106,7 +106,7 @@ TEST(a_recycled_piece_is_zeroed_and_its_own)
 		}
 	}
 	/* 20,000 pieces of up to 512 bytes were made of the memory of the few that lived. */
-	CHECK(blocks.n_maps <= (CONFIG_HOSTILE ? 6 : 1));
+	CHECK(blocks.n_maps <= (CONFIG_HOSTILE ? 12 : 1));
 	base_delete(base);
 }
 
