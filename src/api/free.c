@@ -17,6 +17,9 @@
 #include "os/pages.h"
 #include "thread/thread.h"
 
+/* Frees that a thread without a tcache makes before it gets one. */
+#define BARE_FREES_MAX 32
+
 static void free_check_size(const void *p, size_t alignment, size_t size);
 
 EXPORT HOT void
@@ -206,12 +209,23 @@ note_free(const struct edata *e, void *p)
 		memset(p, 0x5a, alloc_usable_size(p, e));
 }
 
+/*
+ * A thread that only frees needs a tcache, too, for its messages; not for a few frees, which may be
+ * libc's own after the last destructor, when no tcache would ever be given back.
+ */
+static struct thread *
+thread_for_free(void)
+{
+	if (thread_self == NULL && boot() && ++thread_n_bare_frees == BARE_FREES_MAX)
+		return thread_start();
+	return thread_self;
+}
+
 /* In a mode: count, fill, and no tcache while it is off or a hook runs. */
 static NOINLINE void
 free_unusual(struct edata *e, void *p)
 {
-	/* A thread that only frees needs a tcache, too: for its messages. */
-	struct thread *thread = boot() ? thread_start() : NULL;
+	struct thread *thread = thread_for_free();
 	struct tcache *tc = NULL;
 
 	if (thread != NULL && (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) == 0)

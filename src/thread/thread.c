@@ -10,6 +10,7 @@
 
 _Thread_local struct tcache *thread_tcache TLS_MODEL = &tcache_none;
 _Thread_local struct thread *thread_self TLS_MODEL;
+_Thread_local unsigned thread_n_bare_frees TLS_MODEL;
 struct thread thread_ended = { .modes = MODE_ENDED };
 
 static pthread_key_t key;

@@ -48,6 +48,8 @@ struct thread {
 
 extern _Thread_local struct tcache *thread_tcache TLS_MODEL;
 extern _Thread_local struct thread *thread_self TLS_MODEL;
+/* Frees of a thread that has no record yet. */
+extern _Thread_local unsigned thread_n_bare_frees TLS_MODEL;
 
 /* Marks a thread that has ended; owns nothing. */
 extern struct thread thread_ended;
