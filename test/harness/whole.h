@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * whole -- when a test has freed all it had: is every structure whole, and every region home?
+ *
+ * No other thread may use tract meanwhile.
+ */
+#ifndef TEST_HARNESS_WHOLE_H
+#define TEST_HARNESS_WHOLE_H
+
+#include "arena/arena.h"
+#include "cache/pool.h"
+#include "harness/test.h"
+#include "os/pages.h"
+#include "thread/thread.h"
+
+/* The invariants of everything, at any time. */
+static TEST_UNUSED void
+whole_check(void)
+{
+	for (unsigned i = 0; i < arenas_total(); i++)
+		if (arena_get(i) != NULL)
+			arena_check(arena_get(i));
+	if (thread_self != NULL && thread_self != &thread_ended
+	    && thread_self->tcache != NULL)
+		tcache_check(thread_self->tcache);
+}
+
+/* Tcaches without thread give back what they hold. */
+static TEST_UNUSED void
+whole_settle(struct arena *arena)
+{
+	LIST_FOR_EACH (l, &arena->pooled) {
+		struct tcache *tc = LIST_ENTRY(l, struct tcache, pool_link);
+		tcache_check(tc);
+		tcache_share_slabs(tc);
+		tcache_check(tc);
+		CHECK_EQ(tc->owned_bytes, 0);
+	}
+	/* A message may have been under way to one when its slabs were shared. */
+	LIST_FOR_EACH (l, &arena->bare)
+		(void)tcache_drain(LIST_ENTRY(l, struct tcache, pool_link));
+}
+
+/* Bytes of the slabs that may stay without a live region: one for each bin. */
+static TEST_UNUSED size_t
+whole_empty_bins(struct arena *arena)
+{
+	size_t current = 0;
+
+	for (unsigned i = 0; i < SC_NOWNED; i++) {
+		struct bin *bin = &arena->bins[i];
+		CHECK_EQ(bin->stats.cur_regs, 0);
+		CHECK(list_is_empty(&bin->owned) && list_is_empty(&bin->full));
+		CHECK(heap_is_empty(&bin->partial));
+		CHECK_EQ(bin->stats.cur_slabs, bin->current != NULL);
+		current += bin->current == NULL ? 0 : bin->current->size;
+	}
+	CHECK(list_is_empty(&arena->mixed.partial));
+	if (arena->mixed.current != NULL) {
+		CHECK_EQ(arena->mixed.current->need, 0);
+		current += arena->mixed.current->size;
+	}
+	return current;
+}
+
+/* Nothing is allocated any more: what is active is an empty slab of a bin. */
+static TEST_UNUSED void
+whole_check_empty(void)
+{
+	whole_check();
+	if (thread_self != NULL && thread_self != &thread_ended
+	    && thread_self->tcache != NULL)
+		tcache_share_slabs(thread_self->tcache);
+	for (unsigned i = 0; i < arenas_total(); i++)
+		if (arena_get(i) != NULL)
+			whole_settle(arena_get(i));
+	whole_check();
+	for (unsigned i = 0; i < arenas_total(); i++) {
+		struct arena *arena = arena_get(i);
+		if (arena == NULL)
+			continue;
+		const size_t current = whole_empty_bins(arena);
+		CHECK_EQ(load_relaxed(&arena->pac.stats.active_pages) * os_page_size,
+		    current);
+	}
+}
+
+#endif
