@@ -24,7 +24,8 @@ WEAK const char *API(malloc_conf_2_conf_harder);
 void (*API(malloc_message))(void *opaque, const char *text);
 
 static struct mutex boot_lock EARLY = MUTEX_INITIALIZER(INIT);
-static _Atomic(uintptr_t) booting EARLY; /* os_thread_pointer of the thread in boot_core. */
+static _Atomic(uintptr_t) booting
+    EARLY; /* os_thread_pointer of the thread in boot_core. */
 
 void
 boot_message(const char *line)

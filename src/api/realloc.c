@@ -29,7 +29,7 @@ note_resize(void *p, size_t old, size_t new, enum alloc_zero zero)
 	struct thread *thread = thread_self;
 
 	if (thread != NULL && (thread->modes & MODE_COUNTING) != 0) {
-		owner_add(&thread->allocated, (uint64_t)new);
+		owner_add(&thread->allocated, (uint64_t) new);
 		owner_add(&thread->deallocated, (uint64_t)old);
 	}
 	if (new > old)

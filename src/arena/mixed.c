@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Always true while `lock' is free: of a slab's bitmaps, `start' is a subset of `used', and the first
- * used granule after an unused one is a start; need is the number of starts.  A slab with need 0 is
- * current or gone; one with room is current or in `partial' or was found too full to be tried again
- * before something in it is freed.
+ * Always true while `lock' is free: of a slab's bitmaps, `start' is a subset of `used',
+ * and the first used granule after an unused one is a start; need is the number of
+ * starts.  A slab with need 0 is current or gone; one with room is current or in
+ * `partial' or was found too full to be tried again before something in it is freed.
  */
 #include "arena/mixed.h"
 
@@ -61,7 +61,8 @@ find_room(const struct edata *e, size_t n, size_t alignment)
 	size_t first = 0;
 
 	for (;;) {
-		first = align_up(bitmap_first_zero_from(used_bits(e), end, first), alignment);
+		first =
+		    align_up(bitmap_first_zero_from(used_bits(e), end, first), alignment);
 		if (first + n > end)
 			return end;
 		const size_t taken = bitmap_first_set_from(used_bits(e), end, first);
@@ -195,7 +196,8 @@ find_region(const struct edata *e, const void *p, size_t *first)
 	if (!bitmap_get(used_bits(e), *first))
 		return MIXED_DOUBLE_FREE;
 	return offset % MIXED_GRANULE == 0 && bitmap_get(start_bits(e), *first)
-	    ? MIXED_FREED : MIXED_INTERIOR;
+	    ? MIXED_FREED
+	    : MIXED_INTERIOR;
 }
 
 /* True: the slab has become empty, is in no list, and is the caller's to delete. */

@@ -21,8 +21,8 @@
 
 #define CACHE_LINE 64
 
-/* A big table: the linker sorts by alignment, so those come before all small variables, which then lie
- * side by side on one or two pages. */
+/* A big table: the linker sorts by alignment, so those come before all small variables,
+ * which then lie side by side on one or two pages. */
 #define BULKY ALIGNED(CACHE_LINE)
 /* Used by every process from its first call on: in .data, whose page is private already. */
 #define EARLY __attribute__((section(".data.early")))

@@ -7,8 +7,9 @@
  *	in the program, or on the tcache's list of the class       (live: counted in need)
  *	on the slab's free list, on its remote chain, or uncarved  (free)
  *
- * list[c] holds regions of the class's current slab, taken from it whole.  malloc pops it and touches nothing else.  free pushes on the
- * slab's own free list and counts `need' down; at zero tcache_slab_event decides:
+ * list[c] holds regions of the class's current slab, taken from it whole.  malloc pops it
+ * and touches nothing else.  free pushes on the slab's own free list and counts `need'
+ * down; at zero tcache_slab_event decides:
  *
  *	state     need counts                              at zero
  *	CURRENT   live regions                             all free; stays current

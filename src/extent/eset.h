@@ -18,7 +18,7 @@
 struct eset {
 	struct heap heaps[ESET_CLASSES];
 	uint64_t nonempty[BITMAP_WORDS(ESET_CLASSES)];
-	struct list lru; /* oldest first */
+	struct list lru;        /* oldest first */
 	_Atomic(size_t) npages; /* granules; written under the lock, relaxed readers */
 };
 

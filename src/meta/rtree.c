@@ -12,8 +12,8 @@ struct rtree rtree ALIGNED(128);
 static struct mutex rtree_lock = MUTEX_INITIALIZER(RTREE);
 static _Atomic(size_t) n_leaves; /* Relaxed; statistics. */
 
-/* The first leaf of all is known to be: its slot's page is then written without having been read, one
- * page fault instead of two. */
+/* The first leaf of all is known to be: its slot's page is then written without having
+ * been read, one page fault instead of two. */
 static inline bool
 is_missing(size_t slot)
 {

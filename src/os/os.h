@@ -29,8 +29,8 @@ uint64_t os_entropy(void);
 /* Value of an environment variable, NULL when absent or when the process is setuid (AT_SECURE).
  * Works before main and after the program changed environ. */
 const char *os_getenv(const char *name);
-/* Target of a symbolic link, NUL-terminated and cut to size; false, and the buffer untouched, when it
- * is none. */
+/* Target of a symbolic link, NUL-terminated and cut to size; false, and the buffer
+ * untouched, when it is none. */
 bool os_readlink(const char *path, char *buffer, size_t size);
 /* First bytes of a file, NUL-terminated; returns the length, 0 on any error. */
 size_t os_read_file(const char *path, char *buffer, size_t size);

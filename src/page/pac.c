@@ -60,7 +60,8 @@ map_extent(struct pac *pac, size_t size, size_t alignment, enum os_commit commit
 	return NULL;
 }
 
-/* The bytes of a mapping that holds `size' at `alignment' wherever it lies; too large wraps to 0. */
+/* The bytes of a mapping that holds `size' at `alignment' wherever it lies; too large
+ * wraps to 0. */
 static size_t
 size_padded(size_t size, size_t alignment)
 {
