@@ -103,26 +103,11 @@ stays(size_t old, size_t size)
 	return size <= old && size >= old - old / 4;
 }
 
-/* An object of the C library moves in here. */
-static void *
-resize_foreign(void *p, size_t old, size_t size)
-{
-	void *new = alloc_malloc(size);
-
-	if (new == NULL)
-		return NULL;
-	memcpy(new, p, min_size(old, size));
-	(void)foreign_free(p);
-	return new;
-}
-
 static NOINLINE void *
 resize_slow(void *p, size_t size)
 {
-	const size_t foreign = emap_lookup(p) == NULL ? foreign_usable_size(p) : 0;
-
-	if (UNLIKELY(foreign != 0))
-		return resize_foreign(p, foreign, size);
+	if (UNLIKELY(emap_lookup(p) == NULL && foreign_usable_size(p) != 0))
+		return foreign_realloc(p, size);
 	struct edata *e = alloc_find("realloc of a pointer that is not from here", p);
 	if (UNLIKELY(e == NULL))
 		return NULL;
