@@ -202,7 +202,7 @@ text_bins(struct emitter *e, size_t index, const struct parts *parts)
 		emit_headings(e, &mutex_rows);
 	emit_text(e, "\n");
 	for (unsigned i = 0; i < SC_NBINS; i++) {
-		if (!COPY(index, bins[i], &bin) || bin.nslabs == 0)
+		if (!COPY(index, bins[i], &bin) || bin.nmalloc == 0)
 			continue;
 		emit_text(e, "%18zu%5u", size_class_size(i), i);
 		emit_columns(e, &rows, &bin);

@@ -68,6 +68,8 @@ check_arena(unsigned index)
 		"nflushes" };
 	uint64_t allocated = 0, sums[5] = { 0 }, large[3] = { 0 }, live = 0;
 	uint64_t dirty = 0, muzzy = 0, retained = 0;
+	/* Regions beyond the slabs of their class lie in slabs of mixed classes. */
+	uint64_t mixed = 0, slab_bytes = 0;
 
 	for (unsigned i = 0; i < node("arenas.nbins"); i++) {
 		const uint64_t regs = node("stats.arenas.%u.bins.%u.curregs", index, i);
@@ -75,12 +77,17 @@ check_arena(unsigned index)
 		for (unsigned k = 0; k < 5; k++)
 			sums[k] +=
 			    node("stats.arenas.%u.bins.%u.%s", index, i, counts[k]);
-		CHECK(regs <= node("stats.arenas.%u.bins.%u.curslabs", index, i)
-			* node("arenas.bin.%u.nregs", i));
+		const uint64_t slabs = node("stats.arenas.%u.bins.%u.curslabs", index, i);
+		const uint64_t room = slabs * node("arenas.bin.%u.nregs", i);
+		if (regs > room)
+			mixed += (regs - room) * node("arenas.bin.%u.size", i);
+		slab_bytes += slabs * node("arenas.bin.%u.slab_size", i);
 		CHECK_EQ(regs,
 		    node("stats.arenas.%u.bins.%u.nmalloc", index, i)
 			- node("stats.arenas.%u.bins.%u.ndalloc", index, i));
 	}
+	CHECK(mixed + slab_bytes
+	    <= node("stats.arenas.%u.pactive", index) * node("arenas.page"));
 	CHECK_EQ(allocated, node("stats.arenas.%u.small.allocated", index));
 	for (unsigned k = 0; k < 5; k++)
 		CHECK_EQ(sums[k], node("stats.arenas.%u.small.%s", index, counts[k]));
