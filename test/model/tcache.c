@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A tcache under random operations, and checked after each: allocations, own frees, frees by a second
- * thread, flushes, trimming, sharing and adoption.  The second thread acts on demand, so
- * that a run can be repeated.
+ * A tcache under random operations, and checked after each: allocations, own frees, frees
+ * by a second thread, flushes, trimming, sharing and adoption.  The second thread acts on
+ * demand, so that a run can be repeated.
  */
 #include "harness/whole.h"
 
