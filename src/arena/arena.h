@@ -174,7 +174,7 @@ void bin_freeze(struct bin *bin);
 
 /* ---- large.c: one extent per object ---- */
 
-/* `size' a page multiple. NULL: out of memory. */
+/* `size' a page multiple of at least SC_LARGE_MIN. NULL: out of memory. */
 void *large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero);
 void large_free(struct edata *e);
 /* Resize in place to a page multiple; growing may zero the tail. */

@@ -26,7 +26,7 @@ large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero)
 	};
 	bool deferred = false;
 
-	assert(is_aligned(size, os_page_size));
+	assert(is_aligned(size, os_page_size) && size >= SC_LARGE_MIN);
 	struct edata *e = arena->pai->alloc(arena->pai, &request, &deferred);
 	note_deferred(arena, deferred);
 	if (e == NULL)

@@ -33,7 +33,7 @@
 #include "config/size_class.h"
 
 /* A class is cold in a thread until so many regions came from shared slabs. */
-#define TCACHE_COLD (CONFIG_HOSTILE ? 3 : 15)
+#define TCACHE_COLD (CONFIG_HOSTILE ? 1 : 15)
 /* Bytes carved at a time, so that no page is touched before it is needed. */
 #define TCACHE_CARVE_BYTES 4096
 #define TCACHE_CARVE_COUNT (CONFIG_HOSTILE ? 2 : 64)
@@ -46,7 +46,7 @@
 #define TCACHE_LARGE_MAX ((size_t)512 << 10)
 #define TCACHE_LARGE_BYTES ((size_t)1 << 20)
 /* Slow paths between two looks at the clock, and the time between two trimmings. */
-#define TCACHE_TICK (CONFIG_HOSTILE ? 3 : 64)
+#define TCACHE_TICK (CONFIG_HOSTILE ? 5 : 64)
 #define TCACHE_TRIM_NS ((uint64_t)(CONFIG_HOSTILE ? 0 : 10 * 1000 * 1000))
 /* Empty slabs kept: the share 1 / 2^n of the most that was owned lately, within these bounds. */
 #define TCACHE_LG_EMPTY_SHARE 2

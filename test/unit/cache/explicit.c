@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/explicit.h"
+
+#include "harness/region.h"
+#include "harness/whole.h"
+
+#include "api/boot.h"
+
+#define CLASS 12
+
+TEST(identifiers_are_reused_and_unknown_ones_refused)
+{
+	unsigned a = 0, b = 0, c = 0;
+
+	REQUIRE(boot());
+	CHECK(explicit_tcache_create(&a) && explicit_tcache_create(&b) && a != b);
+	CHECK(explicit_tcache_get(a) != NULL
+	    && explicit_tcache_get(a) != explicit_tcache_get(b));
+	CHECK(explicit_tcache_destroy(a));
+	CHECK(explicit_tcache_get(a) == NULL);
+	CHECK(!explicit_tcache_destroy(a) && !explicit_tcache_flush(a));
+	CHECK(explicit_tcache_get(EXPLICIT_TCACHES_MAX) == NULL);
+	CHECK(!explicit_tcache_destroy(EXPLICIT_TCACHES_MAX));
+	CHECK(explicit_tcache_create(&c) && c == a);
+	CHECK(explicit_tcache_destroy(b) && explicit_tcache_destroy(c));
+}
+
+TEST(what_is_kept_is_handed_out_again_and_a_flush_returns_it)
+{
+	struct arena *arena = arena_create_manual(NULL);
+	unsigned id;
+
+	REQUIRE(arena != NULL && explicit_tcache_create(&id));
+	struct explicit_tcache *cache = explicit_tcache_get(id);
+	void *p = explicit_tcache_alloc(cache, arena, CLASS);
+	REQUIRE(p != NULL);
+	explicit_tcache_free(cache, emap_lookup(p), p);
+	CHECK(explicit_tcache_alloc(cache, arena, CLASS) == p);
+	explicit_tcache_free(cache, emap_lookup(p), p);
+	CHECK(arena->bins[CLASS].stats.cur_regs != 0);
+	CHECK(explicit_tcache_flush(id));
+	CHECK_EQ(arena->bins[CLASS].stats.cur_regs, 0);
+	arena_check(arena);
+	CHECK(explicit_tcache_destroy(id));
+	arena_destroy(arena);
+}
+
+TEST(no_more_than_a_few_regions_are_kept)
+{
+	struct arena *arena = arena_create_manual(NULL);
+	void *all[500];
+	unsigned id;
+
+	REQUIRE(arena != NULL && explicit_tcache_create(&id));
+	struct explicit_tcache *cache = explicit_tcache_get(id);
+	for (unsigned i = 0; i < 500; i++) {
+		REQUIRE((all[i] = explicit_tcache_alloc(cache, arena, CLASS)) != NULL);
+		*(unsigned *)all[i] = i;
+	}
+	for (unsigned i = 0; i < 500; i++)
+		CHECK_EQ(*(unsigned *)all[i], i);
+	for (unsigned i = 0; i < 500; i++)
+		explicit_tcache_free(cache, emap_lookup(all[i]), all[i]);
+	CHECK(arena->bins[CLASS].stats.cur_regs <= 20);
+	CHECK(explicit_tcache_destroy(id));
+	CHECK_EQ(arena->bins[CLASS].stats.cur_regs, 0);
+	arena_check(arena);
+	arena_destroy(arena);
+}
+
+TEST(a_region_of_an_owned_slab_goes_to_its_owner)
+{
+	struct tcache *tc = tcache_pool_get(arena_get(0));
+	unsigned id;
+	void *p;
+
+	REQUIRE(tc != NULL && explicit_tcache_create(&id));
+	struct edata *e = arena_slab_new(arena_get(0), CLASS, tc);
+	REQUIRE(e != NULL);
+	e->slab_state = SLAB_CURRENT;
+	tc->classes[CLASS].current = e;
+	tc->owned_bytes += e->size;
+	p = tcache_refill(tc, CLASS);
+	REQUIRE(p != NULL && emap_lookup(p) == e);
+	explicit_tcache_free(explicit_tcache_get(id), e, p);
+	CHECK(tcache_has_mail(tc));
+	tcache_check(tc);
+	CHECK(tcache_drain(tc));
+	tcache_share_slabs(tc);
+	tcache_pool_put(tc);
+	CHECK(explicit_tcache_destroy(id));
+	whole_check_empty();
+}
+
+TEST(no_lock_is_held_around_a_hook)
+{
+	REQUIRE(boot());
+	region_reset(test_seed());
+	const arena_config_t config = { &region.hooks, true };
+	struct arena *arena = arena_create_manual(&config);
+	void *all[200];
+	unsigned id;
+
+	/* The hooks check. */
+	REQUIRE(arena != NULL && explicit_tcache_create(&id));
+	struct explicit_tcache *cache = explicit_tcache_get(id);
+	(void)pac_set_decay_ms(&arena->pac, DECAY_DIRTY, 0, true);
+	for (unsigned i = 0; i < 200; i++)
+		REQUIRE((all[i] = explicit_tcache_alloc(cache, arena, 30)) != NULL);
+	for (unsigned i = 0; i < 200; i++)
+		explicit_tcache_free(cache, emap_lookup(all[i]), all[i]);
+	CHECK(region.n_all_calls > 4);
+	CHECK(explicit_tcache_destroy(id));
+	arena_destroy(arena);
+	CHECK_EQ(region_pages_out(), 0);
+}

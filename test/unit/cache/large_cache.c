@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness/whole.h"
+
+#include "api/boot.h"
+
+static struct tcache *
+new_tcache(void)
+{
+	REQUIRE(boot());
+	struct tcache *tc = tcache_pool_get(arena_get(0));
+	REQUIRE(tc != NULL);
+	return tc;
+}
+
+static void
+end_tcache(struct tcache *tc)
+{
+	tcache_share_slabs(tc);
+	tcache_pool_put(tc);
+	whole_check_empty();
+}
+
+static struct edata *
+new_extent(struct arena *arena, size_t size)
+{
+	void *p = large_alloc(arena, size, 1, false);
+
+	REQUIRE(p != NULL);
+	return emap_lookup(p);
+}
+
+TEST(a_kept_extent_serves_its_own_size_only)
+{
+	struct tcache *tc = new_tcache();
+	struct edata *e = new_extent(arena_get(0), 65536);
+
+	CHECK(tcache_large_keep(tc, e));
+	CHECK(e->cached && emap_lookup(edata_base(e)) == e);
+	CHECK_EQ(load_relaxed(&tc->large_bytes), 65536);
+	CHECK(tcache_large_take(tc, 65536 + os_page_size) == NULL);
+	CHECK(tcache_large_take(tc, 65536 - os_page_size) == NULL);
+	CHECK(tcache_large_take(tc, 65536) == e);
+	CHECK(!e->cached);
+	CHECK_EQ(load_relaxed(&tc->large_bytes), 0);
+	CHECK(tcache_large_take(tc, 65536) == NULL);
+	large_free(e);
+	end_tcache(tc);
+}
+
+TEST(number_and_bytes_are_bounded_and_the_oldest_go_first)
+{
+	struct tcache *tc = new_tcache();
+	struct edata *last = NULL;
+
+	for (unsigned i = 0; i < 3 * TCACHE_LARGE_COUNT; i++) {
+		last = new_extent(arena_get(0), 40960 + i * os_page_size);
+		CHECK(tcache_large_keep(tc, last));
+		CHECK(tc->n_large <= TCACHE_LARGE_COUNT);
+	}
+	CHECK_EQ(tc->n_large, TCACHE_LARGE_COUNT);
+	CHECK(tcache_large_take(tc, 40960) == NULL);
+	CHECK(tcache_large_take(tc, last->size) == last);
+	large_free(last);
+	for (unsigned i = 0; i < 10; i++) {
+		CHECK(tcache_large_keep(tc, new_extent(arena_get(0), TCACHE_LARGE_MAX)));
+		CHECK(load_relaxed(&tc->large_bytes) <= TCACHE_LARGE_BYTES);
+	}
+	tcache_large_flush(tc);
+	CHECK_EQ(tc->n_large, 0);
+	CHECK_EQ(load_relaxed(&tc->large_bytes), 0);
+	end_tcache(tc);
+}
+
+TEST(what_is_too_large_or_of_a_manual_arena_is_not_kept)
+{
+	struct tcache *tc = new_tcache();
+	struct arena *arena = arena_create_manual(NULL);
+	struct edata *e = new_extent(arena_get(0), TCACHE_LARGE_MAX + os_page_size);
+
+	REQUIRE(arena != NULL);
+	CHECK(!tcache_large_keep(tc, e));
+	large_free(e);
+	e = new_extent(arena, 65536);
+	CHECK(!tcache_large_keep(tc, e));
+	CHECK_EQ(tc->n_large, 0);
+	arena_destroy(arena);
+	end_tcache(tc);
+}

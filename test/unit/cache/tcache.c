@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness/whole.h"
+
+#include "api/boot.h"
+
+#define CLASS 12
+
+static struct tcache *
+new_tcache(void)
+{
+	REQUIRE(boot());
+	struct tcache *tc = tcache_pool_get(arena_get(0));
+	REQUIRE(tc != NULL);
+	return tc;
+}
+
+static void
+end_tcache(struct tcache *tc)
+{
+	tcache_check(tc);
+	tcache_share_slabs(tc);
+	CHECK_EQ(tc->owned_bytes, 0);
+	tcache_pool_put(tc);
+}
+
+/* As malloc and free do. */
+static void *
+take(struct tcache *tc, unsigned szind)
+{
+	void *p = tc->list[szind];
+
+	if (p == NULL)
+		return tcache_refill(tc, szind);
+	tc->list[szind] = *(void **)p;
+	return p;
+}
+
+static void
+give(struct tcache *tc, void *p)
+{
+	struct edata *e = emap_lookup(p);
+
+	if (load_relaxed(&e->owner) == tc)
+		tcache_free_own(tc, e, p);
+	else if (e->use == USE_MIXED)
+		CHECK_EQ(mixed_free(arena_of(e), e, p), MIXED_FREED);
+	else
+		CHECK_EQ(bin_free(arena_of(e), e, p), BIN_FREED);
+}
+
+static void
+warm_up(struct tcache *tc, unsigned szind)
+{
+	void *cold[4 * TCACHE_COLD + 32];
+	unsigned n = 0;
+
+	do
+		cold[n++] = take(tc, szind);
+	while (tc->classes[szind].current == NULL && n < 4 * TCACHE_COLD + 31);
+	REQUIRE(tc->classes[szind].current != NULL);
+	while (n != 0)
+		give(tc, cold[--n]);
+}
+
+TEST(the_first_objects_of_a_class_come_from_shared_slabs)
+{
+	struct tcache *tc = new_tcache();
+	void *first = take(tc, CLASS);
+
+	REQUIRE(first != NULL);
+	CHECK(load_relaxed(&emap_lookup(first)->owner) == NULL);
+	CHECK_EQ(tc->owned_bytes, 0);
+	give(tc, first);
+	warm_up(tc, CLASS);
+	CHECK_EQ(tc->owned_bytes, slab_geometry[CLASS].slab_size);
+	end_tcache(tc);
+	whole_check_empty();
+}
+
+TEST(regions_are_distinct_in_every_class)
+{
+	static void *all[2000];
+	struct tcache *tc = new_tcache();
+
+	for (unsigned szind = 0; szind < SC_NOWNED; szind++) {
+		const unsigned n = szind < 20 ? 2000 : 100;
+		for (unsigned i = 0; i < n; i++) {
+			all[i] = take(tc, szind);
+			REQUIRE(all[i] != NULL);
+			memset(all[i], 0, size_class_size(szind));
+			*(uint32_t *)all[i] = i;
+		}
+		tcache_check(tc);
+		for (unsigned i = 0; i < n; i++) {
+			CHECK_EQ(*(uint32_t *)all[i], i);
+			give(tc, all[i]);
+		}
+		tcache_check(tc);
+	}
+	end_tcache(tc);
+	whole_check_empty();
+}
+
+TEST(no_page_of_a_slab_is_touched_before_it_is_needed)
+{
+	struct tcache *tc = new_tcache();
+
+	warm_up(tc, CLASS);
+	const struct edata *e = tc->classes[CLASS].current;
+	CHECK(e->carved * slab_region_size(e) <= 2 * TCACHE_CARVE_BYTES);
+	end_tcache(tc);
+}
+
+TEST(a_full_slab_serves_again_only_after_a_batch_of_frees)
+{
+	struct tcache *tc = new_tcache();
+	struct tcache_class *k = &tc->classes[CLASS];
+	const unsigned nregs = slab_geometry[CLASS].nregs,
+		       wake = slab_geometry[CLASS].wake;
+	void *regions[SLAB_MAXREGS];
+	unsigned n = 0;
+
+	warm_up(tc, CLASS);
+	/* All of one slab, and one of the next. */
+	struct edata *e = k->current;
+	void *p = take(tc, CLASS);
+	for (; emap_lookup(p) == e; p = take(tc, CLASS))
+		regions[n++] = p;
+	CHECK_EQ(n, nregs);
+	CHECK_EQ(e->slab_state, SLAB_FULL);
+	give(tc, p);
+	for (unsigned i = 0; i < wake; i++) {
+		CHECK_EQ(e->slab_state, SLAB_FULL);
+		CHECK(list_is_empty(&k->partial));
+		give(tc, regions[--n]);
+		tcache_check(tc);
+	}
+	if (wake < nregs) {
+		CHECK_EQ(e->slab_state, SLAB_PARTIAL);
+		CHECK_EQ(e->need, nregs - wake);
+	}
+	while (n != 0)
+		give(tc, regions[--n]);
+	tcache_check(tc);
+	tcache_flush(tc);
+	tcache_check(tc);
+	end_tcache(tc);
+}
+
+TEST(the_list_is_given_back_whole)
+{
+	struct tcache *tc = new_tcache();
+
+	warm_up(tc, CLASS);
+	void *p = take(tc, CLASS);
+	tcache_unlist(tc, CLASS);
+	CHECK(tc->list[CLASS] == NULL);
+	tcache_check(tc);
+	CHECK_EQ(tc->classes[CLASS].current->need, 1);
+	give(tc, p);
+	CHECK_EQ(tc->classes[CLASS].current->need, 0);
+	end_tcache(tc);
+	whole_check_empty();
+}
+
+static struct tcache *broken;
+
+static void
+check_broken(void)
+{
+	broken->owned_bytes += os_page_size;
+	tcache_check(broken);
+}
+
+static void
+check_lost_region(void)
+{
+	broken->classes[CLASS].current->need++;
+	tcache_check(broken);
+}
+
+TEST(the_check_finds_what_is_lost)
+{
+	if (!CONFIG_DEBUG)
+		SKIP("only debug builds check");
+	broken = new_tcache();
+	warm_up(broken, CLASS);
+	tcache_check(broken);
+	test_dies(check_broken, "failed assertion");
+	test_dies(check_lost_region, "failed assertion");
+	end_tcache(broken);
+}
+
+TEST(nothing_is_had_without_a_tcache)
+{
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		CHECK(tcache_none.list[i] == NULL
+		    && tcache_none.classes[i].current == NULL);
+	for (unsigned i = 0; i < SC_LOOKUP_COUNT; i++)
+		CHECK_EQ(tcache_none.lookup[i], 0);
+}

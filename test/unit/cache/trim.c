@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness/whole.h"
+
+#include "api/names.h"
+#include "os/os.h"
+
+static struct tcache *
+own_tcache(void)
+{
+	API(free)(API(malloc)(1));
+	REQUIRE(thread_self != NULL && thread_self->tcache != NULL);
+	return thread_self->tcache;
+}
+
+static void
+churn(size_t size, unsigned n)
+{
+	static void *all[10000];
+
+	for (unsigned i = 0; i < n; i++)
+		REQUIRE((all[i] = API(malloc)(size)) != NULL);
+	for (unsigned i = 0; i < n; i++)
+		API(free)(all[i]);
+}
+
+/* As if so much time had passed that trimming is due. */
+static void
+trim(struct tcache *tc)
+{
+	tc->trimmed_ns = 0;
+	tcache_tick_now(tc);
+	tcache_check(tc);
+}
+
+TEST(a_flush_gives_back_all_that_is_free)
+{
+	struct tcache *tc = own_tcache();
+
+	churn(100, 10000);
+	churn(3000, 1000);
+	churn(100000, 8);
+	CHECK(tc->owned_bytes != 0 || CONFIG_HOSTILE);
+	tcache_flush(tc);
+	tcache_check(tc);
+	CHECK_EQ(tc->owned_bytes, 0);
+	CHECK_EQ(tc->n_large, 0);
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		CHECK(tc->list[i] == NULL);
+	whole_check_empty();
+}
+
+TEST(an_idle_class_is_given_back_at_the_second_look)
+{
+	struct tcache *tc = own_tcache();
+
+	churn(100, 10000);
+	trim(tc);
+	trim(tc);
+	CHECK_EQ(tc->owned_bytes, 0);
+	CHECK_EQ(tc->classes[size_class_of(100)].n_cold, 0);
+	whole_check_empty();
+}
+
+TEST(a_class_in_use_keeps_its_slabs)
+{
+	struct tcache *tc = own_tcache();
+	const unsigned szind = size_class_of(100);
+
+	if (CONFIG_HOSTILE)
+		SKIP("trims all the time");
+	void *p = API(malloc)(100);
+	churn(100, 3000);
+	trim(tc);
+	churn(100, 100);
+	const size_t owned = tc->owned_bytes;
+	CHECK(owned != 0 && tc->classes[szind].current != NULL);
+	trim(tc);
+	CHECK(tc->classes[szind].current != NULL);
+	API(free)(p);
+}
+
+TEST(large_objects_kept_go_by_halves)
+{
+	struct tcache *tc = own_tcache();
+
+	if (CONFIG_HOSTILE)
+		SKIP("keeps too few");
+	tcache_flush(tc);
+	churn(100000, 8);
+	CHECK_EQ(tc->n_large, 8);
+	trim(tc);
+	CHECK_EQ(tc->n_large, 4);
+	trim(tc);
+	CHECK_EQ(tc->n_large, 2);
+	trim(tc);
+	CHECK_EQ(tc->n_large, 1);
+	trim(tc);
+	CHECK_EQ(tc->n_large, 0);
+}
+
+TEST(nothing_happens_before_the_time)
+{
+	struct tcache *tc = own_tcache();
+
+	if (CONFIG_HOSTILE)
+		SKIP("it is always time");
+	churn(100, 3000);
+	tc->trimmed_ns = os_clock_coarse_ns() + 1000 * TCACHE_TRIM_NS;
+	const size_t owned = tc->owned_bytes;
+	CHECK(owned != 0);
+	/* A clock in the future: as if trimmed just now. */
+	tcache_tick_now(tc);
+	tcache_tick_now(tc);
+	CHECK_EQ(tc->owned_bytes, owned);
+	tc->trimmed_ns = 0;
+}
