@@ -107,6 +107,16 @@ check_filled(const struct object *o, size_t size, size_t kept)
 		}
 }
 
+static bool is_metadata_short;
+
+/* The next record needs a new block. */
+static void
+use_up_metadata(void)
+{
+	while (base_zero.end - base_zero.next >= 2 * EDATA_ALIGNMENT)
+		REQUIRE(base_alloc(&base_zero, EDATA_ALIGNMENT, EDATA_ALIGNMENT) != NULL);
+}
+
 /* Take note of a new object; NULL is fine when a call failed. */
 static bool
 got(void *p, size_t size)
@@ -118,6 +128,8 @@ got(void *p, size_t size)
 		return false;
 	}
 	REQUIRE(n_objects < OBJECTS);
+	if (is_metadata_short)
+		use_up_metadata();
 	objects[n_objects] = (struct object){ p, size };
 	fill(&objects[n_objects++]);
 	errno = 0;
@@ -681,6 +693,19 @@ TEST(any_failed_call_is_survived_without_overcommit)
 	if (!CONFIG_DEBUG)
 		SKIP("only debug builds can inject failures");
 	run_all(&(struct variant){ "no overcommit", commit_by_protection });
+}
+
+static void
+keep_metadata_short(void)
+{
+	is_metadata_short = true;
+}
+
+TEST(any_failed_call_is_survived_when_metadata_runs_short)
+{
+	if (!CONFIG_DEBUG)
+		SKIP("only debug builds can inject failures");
+	run_all(&(struct variant){ "no metadata left", keep_metadata_short });
 }
 
 TEST(every_kind_of_call_has_failed)

@@ -51,6 +51,7 @@ TEST(threads_go_to_the_arena_with_the_fewest)
 		CHECK_EQ(load_relaxed(&arena_get(i)->n_threads), before[i] + chosen[i]);
 		while (chosen[i]-- != 0)
 			arena_thread_out(arena_get(i));
+		CHECK_EQ(load_relaxed(&arena_get(i)->n_threads), before[i]);
 	}
 }
 
