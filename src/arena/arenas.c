@@ -14,7 +14,7 @@ _Atomic(struct arena *) arena_table[ARENAS_MAX + 1] BULKY;
 struct mutex arenas_lock = MUTEX_INITIALIZER(ARENAS);
 
 static uint64_t
-    reserved[(ARENAS_MAX + 64) / 64]; /* Being made. Guarded by arenas_lock. */
+    reserved[(ARENAS_MAX + 64) / 64] BULKY; /* Being made. Guarded by arenas_lock. */
 unsigned arenas_n_automatic;
 static _Atomic(struct arena *) oversize; /* index arenas_n_automatic; set once, release */
 static _Atomic(unsigned)

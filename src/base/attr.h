@@ -21,9 +21,11 @@
 
 #define CACHE_LINE 64
 
-/* A big table: the linker sorts by alignment, so those come before all small variables,
- * which then lie side by side on one or two pages. */
-#define BULKY ALIGNED(CACHE_LINE)
+/* A big table: the linker sorts by name, so those come behind all small variables, which
+ * then lie side by side on the page where .data ends. */
+#define BULKY ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.bulky")))
+/* A table whose beginning is used early: between these and those. */
+#define BULKY_BESIDE ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.beside")))
 /* Used by every process from its first call on: in .data, whose page is private already. */
 #define EARLY __attribute__((section(".data.early")))
 

@@ -5,7 +5,7 @@
 
 #include "base/bits.h"
 
-struct tcache tcache_none;
+struct tcache tcache_none BULKY_BESIDE;
 
 void
 tcache_init(struct tcache *tc, struct arena *arena)
@@ -16,6 +16,8 @@ tcache_init(struct tcache *tc, struct arena *arena)
 		list_init(&tc->classes[i].partial);
 		list_init(&tc->classes[i].full);
 	}
+	/* NULL already; but a page that is written before it is read faults once, not twice. */
+	store_relaxed(&tc->inbox, NULL);
 }
 
 /* Link some untouched regions of the current slab to the class's list; the first of them. */

@@ -9,7 +9,7 @@
 
 /* Guarded by ctl_lock. */
 static uint16_t pins[ARENAS_MAX + 1] BULKY;
-static uint64_t doomed[BITMAP_WORDS(ARENAS_MAX + 1)];
+static uint64_t doomed[BITMAP_WORDS(ARENAS_MAX + 1)] BULKY;
 
 bool
 arena_is_doomed(unsigned index)

@@ -16,7 +16,7 @@ struct mutex ctl_lock = MUTEX_INITIALIZER(CTL);
 /* Guarded by ctl_lock. */
 static uint64_t epoch; /* 0: nothing was ever gathered */
 static struct arena_record *records[ARENAS_MAX + 1] BULKY;
-static uint64_t seen[BITMAP_WORDS(ARENAS_MAX + 1)]; /* in the last snapshot */
+static uint64_t seen[BITMAP_WORDS(ARENAS_MAX + 1)] BULKY; /* in the last snapshot */
 static struct arena_record merged BULKY, destroyed BULKY, retiring BULKY;
 static bool has_destroyed;
 static struct total_figures total;

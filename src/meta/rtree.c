@@ -7,7 +7,7 @@
 
 #define LEAF_BYTES (sizeof(uintptr_t) << RTREE_LEAF_BITS)
 
-struct rtree rtree ALIGNED(128);
+struct rtree rtree ALIGNED(128) BULKY;
 
 static struct mutex rtree_lock = MUTEX_INITIALIZER(RTREE);
 static _Atomic(size_t) n_leaves; /* Relaxed; statistics. */

@@ -33,7 +33,7 @@ struct bucket {
 	    *last; /* Where the next one is linked; NULL before the first use. */
 } ALIGNED(CACHE_LINE);
 
-static struct bucket buckets[N_BUCKETS];
+static struct bucket buckets[N_BUCKETS] BULKY;
 
 static void
 bucket_lock(struct bucket *b)

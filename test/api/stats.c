@@ -8,6 +8,7 @@
 #include <tract/tract.h>
 
 #include "harness/test.h"
+#include "tract_config.h"
 
 static uint64_t
 node(const char *format, ...)
@@ -222,7 +223,8 @@ TEST(bins_count_what_was_taken_and_returned)
 	settle();
 	CHECK_EQ(node("stats.arenas.4096.bins.%u.curregs", bin), regs + 1000);
 	CHECK(node("stats.arenas.4096.bins.%u.nmalloc", bin) >= nmalloc + 1000);
-	CHECK(node("stats.arenas.4096.bins.%u.nslabs", bin) != 0);
+	/* A hostile build trims so often that the class stays cold: all in mixed slabs. */
+	CHECK(node("stats.arenas.4096.bins.%u.nslabs", bin) != 0 || CONFIG_HOSTILE);
 	CHECK(node("stats.arenas.4096.bins.%u.nfills", bin) != 0);
 	for (unsigned i = 0; i < 1000; i++)
 		t_free(objects[i]);

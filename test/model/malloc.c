@@ -13,6 +13,7 @@
 #include "thread/thread.h"
 
 #define SLOTS 4000
+#define QUANTUM ((size_t)1 << CONFIG_LG_QUANTUM)
 
 struct object {
 	unsigned char *p;
@@ -88,7 +89,7 @@ allocate(struct prng *r, struct object *o)
 	}
 	REQUIRE(o->p != NULL);
 	CHECK(t_malloc_usable_size(o->p) >= o->size);
-	CHECK(o->size < 16 || (uintptr_t)o->p % 16 == 0);
+	CHECK(o->size < QUANTUM || (uintptr_t)o->p % QUANTUM == 0);
 	write_pattern(o);
 }
 
