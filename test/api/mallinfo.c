@@ -5,6 +5,7 @@
 #include <tract/tract.h>
 
 #include "harness/test.h"
+#include "tract_config.h"
 
 TEST(mallopt_knows_its_parameters)
 {
@@ -58,7 +59,8 @@ TEST(mallinfo_tells_what_is_in_use)
 		t_free(p[i]);
 	const struct mallinfo2 after = t_mallinfo2();
 	CHECK_EQ(after.hblks, before.hblks);
-	CHECK(after.keepcost >= N * BIG);
+	/* A hostile build purges as it goes. */
+	CHECK(CONFIG_HOSTILE || after.keepcost >= N * BIG);
 	(void)t_malloc_trim(0);
 	CHECK(t_mallinfo2().keepcost < BIG);
 }
