@@ -16,8 +16,7 @@
  * programs call it, and in a statically linked one it would pull in glibc's own malloc beside ours.
  */
 #if HAVE_GLIBC && !CONFIG_PREFIXED
-#define LIBC_NAME(other, name) \
-	extern EXPORT __typeof__(name) other __attribute__((alias(#name), copy(name)))
+#define LIBC_NAME(other, name) extern EXPORT __typeof__(name) other ALIAS_OF(name)
 #else
 #define LIBC_NAME(other, name) static_assert(1, #other)
 #endif

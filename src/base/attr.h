@@ -16,6 +16,12 @@
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 #define EXPORT __attribute__((visibility("default")))
 #define WEAK __attribute__((weak))
+/* Another name of a function; gcc compares its attributes. */
+#if defined __clang__
+#define ALIAS_OF(name) __attribute__((alias(#name)))
+#else
+#define ALIAS_OF(name) __attribute__((alias(#name), copy(name)))
+#endif
 /* Reads what others write meanwhile, on purpose. */
 #define NO_TSAN __attribute__((no_sanitize_thread))
 
