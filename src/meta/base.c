@@ -135,6 +135,31 @@ recycle_locked(struct base *base, size_t size)
 	return piece;
 }
 
+static void
+file_piece_locked(struct base *base, void *piece, size_t size)
+{
+	struct base_free_piece *free_piece = piece;
+	struct base_free_piece **list = &base->free_pieces[(size - 1) / CACHE_LINE];
+
+	free_piece->next = *list;
+	*list = free_piece;
+}
+
+/* The front of a larger piece: where no block can be mapped any more. */
+static void *
+split_piece_locked(struct base *base, size_t size)
+{
+	for (size_t larger = size + CACHE_LINE; larger <= BASE_RECYCLE_MAX;
+	     larger += CACHE_LINE) {
+		char *piece = recycle_locked(base, larger);
+		if (piece == NULL)
+			continue;
+		file_piece_locked(base, piece + size, larger - size);
+		return piece;
+	}
+	return NULL;
+}
+
 void *
 base_alloc(struct base *base, size_t size, size_t alignment)
 {
@@ -145,22 +170,24 @@ base_alloc(struct base *base, size_t size, size_t alignment)
 	if (size <= BASE_RECYCLE_MAX && alignment >= CACHE_LINE)
 		size = align_up(size, CACHE_LINE);
 	mutex_lock(&base->lock);
-	if (size <= BASE_RECYCLE_MAX && alignment == CACHE_LINE
-	    && (p = recycle_locked(base, size)))
-		base->allocated += size;
-	const bool is_recycled = p != NULL;
+	const bool is_piece = size <= BASE_RECYCLE_MAX && alignment == CACHE_LINE;
+	bool is_recycled = is_piece && (p = recycle_locked(base, size)) != NULL;
 	if (p == NULL)
 		p = bump_locked(base, size, alignment);
 	while (p == NULL) {
 		mutex_unlock(&base->lock);
 		struct base_block *block =
 		    map_block(base->map, base->context, size + alignment);
-		if (block == NULL)
-			return NULL;
 		mutex_lock(&base->lock);
+		if (block == NULL)
+			break;
 		add_block_locked(base, block);
 		p = bump_locked(base, size, alignment);
 	}
+	if (p == NULL && is_piece)
+		is_recycled = (p = split_piece_locked(base, size)) != NULL;
+	if (is_recycled)
+		base->allocated += size;
 	mutex_unlock(&base->lock);
 	return is_recycled ? memset(p, 0, size) : p;
 }
@@ -168,15 +195,11 @@ base_alloc(struct base *base, size_t size, size_t alignment)
 void
 base_free(struct base *base, void *piece, size_t size)
 {
-	struct base_free_piece *free_piece = piece;
-
 	assert(size != 0 && size <= BASE_RECYCLE_MAX
 	    && is_aligned((uintptr_t)piece, CACHE_LINE));
 	size = align_up(size, CACHE_LINE);
 	mutex_lock(&base->lock);
-	struct base_free_piece **list = &base->free_pieces[(size - 1) / CACHE_LINE];
-	free_piece->next = *list;
-	*list = free_piece;
+	file_piece_locked(base, piece, size);
 	base->allocated -= size;
 	mutex_unlock(&base->lock);
 }
