@@ -84,8 +84,9 @@ TEST(a_thread_that_ends_leaves_its_arena_and_its_tcache)
 }
 
 static pthread_key_t late_key;
-static unsigned n_late;
-static void *last; /* of the last round, which nobody frees */
+/* Atomic, since ThreadSanitizer has forgotten the thread by the last round, and its join too. */
+static _Atomic(unsigned) n_late;
+static _Atomic(void *) last; /* of the last round, which nobody frees */
 
 static void
 allocate_late(void *p)
