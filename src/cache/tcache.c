@@ -120,7 +120,10 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 
 	if (k->n_cold < TCACHE_COLD) {
 		k->n_cold++;
-		return take_shared(tc, szind);
+		void *p = take_shared(tc, szind);
+		/* Records of a mixed slab may lack where those of an own one do not. */
+		if (p != NULL)
+			return p;
 	}
 	struct edata *e = arena_slab_new(tc->arena, szind, tc);
 	if (e == NULL) {
