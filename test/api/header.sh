@@ -75,9 +75,11 @@ for kind in plain prefixed; do
 	for std in gnu99 gnu11 gnu2x; do
 		try "$std" $kind $cc -x c -std=$std
 	done
-	for std in gnu++98 gnu++11 gnu++17 gnu++20; do
-		try "$std" $kind $cxx -x c++ -std=$std
-	done
+	if command -v $cxx > /dev/null; then
+		for std in gnu++98 gnu++11 gnu++17 gnu++20; do
+			try "$std" $kind $cxx -x c++ -std=$std
+		done
+	fi
 	if command -v musl-gcc > /dev/null; then
 		try musl $kind musl-gcc -x c -std=gnu11
 	fi
