@@ -75,7 +75,7 @@ read_options(void)
 	sources.text[CONF_GLOBAL] = API(malloc_conf);
 	if (os_readlink(CONFIG_CONF_LINK, link, sizeof link))
 		sources.text[CONF_SYMLINK] = link;
-	sources.text[CONF_ENVIRONMENT] = os_getenv(CONFIG_CONF_ENV);
+	sources.text[CONF_ENVIRONMENT] = os_getenv(conf_env_name());
 	sources.text[CONF_HARDER] = API(malloc_conf_2_conf_harder);
 	options_boot(&sources, keep_line);
 	/* Who names a time means it: no bound by amount then. */

@@ -350,10 +350,23 @@ static const char *const source_titles[CONF_SOURCES] = {
 	[CONF_BUILT_IN] = "string specified via --with-malloc-conf",
 	[CONF_GLOBAL] = "string pointed to by the global variable malloc_conf",
 	[CONF_SYMLINK] = "target of the symbolic link " CONFIG_CONF_LINK,
-	[CONF_ENVIRONMENT] = "value of the environment variable " CONFIG_CONF_ENV,
+	[CONF_ENVIRONMENT] = "value of the environment variable ", /* and its name */
 	[CONF_HARDER] =
 	    "string pointed to by the global variable malloc_conf_2_conf_harder",
 };
+
+/* A compiler can put the prefix before the name (in the amalgamation it does), not into capitals. */
+const char *
+conf_env_name(void)
+{
+	static const char given[] = CONFIG_CONF_ENV;
+	static char name[sizeof(given)] EARLY;
+
+	for (size_t i = 0; i < sizeof(given) - 1; i++)
+		name[i] = (char)(given[i] >= 'a' && given[i] <= 'z' ? given[i] - 'a' + 'A'
+								    : given[i]);
+	return name;
+}
 
 const char *
 options_source(enum conf_source source)
@@ -496,8 +509,8 @@ announce(enum conf_source source, void (*print)(const char *line))
 	struct line line;
 
 	line_begin(&line);
-	fmt_print(&line.f, "malloc_conf #%d (%s): \"", (int)source + 1,
-	    source_titles[source]);
+	fmt_print(&line.f, "malloc_conf #%d (%s%s): \"", (int)source + 1,
+	    source_titles[source], source == CONF_ENVIRONMENT ? conf_env_name() : "");
 	fmt_text(&line.f, text);
 	fmt_text(&line.f, "\"");
 	print(line_end(&line));

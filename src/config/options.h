@@ -91,7 +91,7 @@ enum conf_source {
 	CONF_BUILT_IN,    /* given to configure */
 	CONF_GLOBAL,      /* the variable malloc_conf */
 	CONF_SYMLINK,     /* target of CONFIG_CONF_LINK */
-	CONF_ENVIRONMENT, /* CONFIG_CONF_ENV */
+	CONF_ENVIRONMENT, /* the variable conf_env_name */
 	CONF_HARDER,      /* the variable malloc_conf_2_conf_harder */
 	CONF_SOURCES
 };
@@ -99,6 +99,10 @@ enum conf_source {
 struct conf_sources {
 	const char *text[CONF_SOURCES]; /* NULL where absent */
 };
+
+/* The environment variable with options: the public prefix in capitals, then MALLOC_CONF.  Writes
+ * the same bytes each time; one thread at a time. */
+const char *conf_env_name(void);
 
 /*
  * Read all sources in their order (twice: first for confirm_conf alone), set `opt', print
