@@ -167,6 +167,17 @@ ecache_take_behind(struct ecache *ec, const struct edata *e, size_t size)
 }
 
 struct edata *
+ecache_take_followed(struct ecache *ec, size_t size, enum extent_state behind)
+{
+	mutex_lock(&ec->lock);
+	struct edata *e = eset_followed(&ec->eset, size, behind);
+	if (e != NULL)
+		take_locked(ec, e);
+	mutex_unlock(&ec->lock);
+	return e;
+}
+
+struct edata *
 ecache_take_oldest(struct ecache *ec, size_t limit)
 {
 	mutex_lock(&ec->lock);

@@ -110,6 +110,13 @@ emap_neighbour(const struct edata *e, enum emap_side side, enum extent_state sta
 }
 
 bool
+emap_is_followed(const struct edata *e, enum extent_state state)
+{
+	return (rtree_read(edata_end(e)) & EMAP_TAG_MASK)
+	    == (uintptr_t)state << EXTENT_STATE_SHIFT;
+}
+
+bool
 emap_split(struct edata *e, size_t size, struct edata *trail)
 {
 	const uintptr_t cut = e->addr + size;

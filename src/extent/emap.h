@@ -63,6 +63,8 @@ enum emap_side { EMAP_PREVIOUS, EMAP_NEXT };
  */
 struct edata *emap_neighbour(const struct edata *e, enum emap_side side,
     enum extent_state state);
+/* Does such an extent begin where e ends? A hint, without any lock: emap_neighbour decides. */
+bool emap_is_followed(const struct edata *e, enum extent_state state);
 
 /*
  * Cut e (owned) to its first `size' bytes; `trail' (fresh record) describes the rest, registered in

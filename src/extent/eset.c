@@ -2,6 +2,7 @@
 #include "extent/eset.h"
 
 #include "base/bits.h"
+#include "extent/emap.h"
 #include "meta/rtree.h"
 #include "os/pages.h"
 
@@ -137,6 +138,20 @@ eset_fit(struct eset *eset, size_t size, size_t alignment, size_t largest)
 			e = root;
 	}
 	return e;
+}
+
+struct edata *
+eset_followed(const struct eset *eset, size_t size, enum extent_state behind)
+{
+	if (load_relaxed(&eset->npages) << LG_GRANULE < size / 2)
+		return NULL;
+	const unsigned least = eset_class_ceil(max_size(size / 2, GRANULE));
+	for (unsigned end = eset_class_floor(size) + 1; end > least; end--) {
+		struct edata *e = root_of(eset, end - 1);
+		if (e != NULL && e->size < size && emap_is_followed(e, behind))
+			return e;
+	}
+	return NULL;
 }
 
 struct edata *

@@ -37,6 +37,10 @@ void eset_remove(struct eset *eset, struct edata *e);
  * NULL: none.  The extent stays in the set.
  */
 struct edata *eset_fit(struct eset *eset, size_t size, size_t alignment, size_t largest);
+/* The largest extent of less than `size' and at least half of it that an extent in state `behind'
+ * follows, as far as the first of each class shows; NULL: none.  It stays in the set. */
+struct edata *eset_followed(const struct eset *eset, size_t size,
+    enum extent_state behind);
 /* The extent that has been here longest; NULL when empty. */
 struct edata *eset_oldest(struct eset *eset);
 /* Walks everything; the number of granules must agree. */

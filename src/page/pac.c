@@ -16,6 +16,8 @@
 #define STEP_REQUESTS 4
 #define STEP_MAX ((size_t)1 << 30)
 #define STEP_FIRST (CONFIG_HOSTILE ? (size_t)256 << 10 : OS_HUGEPAGE)
+/* Requests from here on may take a dirty extent that is too small and stretch it. */
+#define STRETCH_MIN (CONFIG_HOSTILE ? (size_t)1 : (size_t)64 << 10)
 /* From here on recycled memory is zeroed by the kernel rather than by us. */
 #define ZERO_BY_PURGE_MIN ((size_t)32 << 20)
 
@@ -167,6 +169,29 @@ count_active(struct pac *pac, size_t bytes)
 		store_relaxed(&pac->peak_pages[0], active);
 }
 
+/* A dirty extent that is too small and unused memory right behind it: less is touched anew. */
+static struct edata *
+stretch(struct pac *pac, size_t size)
+{
+	struct edata *e = ecache_take_followed(&pac->dirty, size, EXTENT_RETAINED);
+	if (e == NULL)
+		return NULL;
+	const size_t more = size - e->size;
+	struct edata *next = ecache_take_behind(&pac->retained, e, more);
+	if (next == NULL) {
+		ecache_put(&pac->dirty, e);
+		return NULL;
+	}
+	if (!extent_merge(pac->ehooks, pac->edata_pool, e, next)) {
+		ecache_put(&pac->retained, next);
+		ecache_put(&pac->dirty, e);
+		return NULL;
+	}
+	fetch_sub_relaxed(&pac->stats.retained, more);
+	fetch_add_relaxed(&pac->stats.mapped, more);
+	return e;
+}
+
 /* From an ecache or fresh, in state MERGING, counted as mapped. */
 static struct edata *
 find(struct pac *pac, size_t size, size_t alignment)
@@ -179,6 +204,8 @@ find(struct pac *pac, size_t size, size_t alignment)
 	struct edata *e = ecache_take(&pac->dirty, size, alignment, largest);
 	if (e == NULL && ecache_pages(&pac->muzzy) != 0)
 		e = ecache_take(&pac->muzzy, size, alignment, SIZE_MAX);
+	if (e == NULL && size >= STRETCH_MIN && alignment <= os_page_size)
+		e = stretch(pac, size);
 	if (e != NULL)
 		return e;
 	e = ecache_take(&pac->retained, size, alignment, SIZE_MAX);

@@ -98,6 +98,39 @@ TEST(freed_memory_is_used_again_before_new_memory)
 	fixture_close(&fixture);
 }
 
+TEST(a_dirty_extent_that_is_too_small_is_stretched_over_unused_memory_behind_it)
+{
+	struct pac *pac = open_default();
+	const size_t size = 32 * os_page_size;
+	struct edata *a = fixture_alloc(pac, 32, os_page_size, false);
+	const uintptr_t addr = a->addr;
+
+	memset(edata_base(a), 1, size);
+	fixture_dalloc(pac, a);
+	CHECK(ecache_pages(&pac->retained) != 0);
+	struct edata *b = fixture_alloc(pac, 40, os_page_size, true);
+	CHECK_EQ(b->addr, addr);
+	CHECK_EQ(pac_dirty_pages(pac), 0);
+	CHECK(is_zero(b));
+	pac_check(pac);
+	fixture_dalloc(pac, b);
+	fixture_close(&fixture);
+}
+
+TEST(a_dirty_extent_below_half_of_the_request_stays_whole)
+{
+	struct pac *pac = open_default();
+	struct edata *a = fixture_alloc(pac, 32, os_page_size, false);
+	const uintptr_t addr = a->addr;
+
+	fixture_dalloc(pac, a);
+	struct edata *b = fixture_alloc(pac, 80, os_page_size, false);
+	CHECK(b->addr != addr);
+	CHECK_EQ(pac_dirty_pages(pac), 32);
+	fixture_dalloc(pac, b);
+	fixture_close(&fixture);
+}
+
 TEST(neighbours_become_one_in_any_order_of_frees)
 {
 	struct pac *pac = open_default();
