@@ -55,11 +55,14 @@ edata_pool_get(struct edata_pool *pool, unsigned arena_index)
 	if (e == NULL)
 		return NULL;
 	assert(load_relaxed(&e->owner) == NULL && load_relaxed(&e->remote) == 0);
-	/* A stale reader may look at the first word while we clear the rest. */
-	memset((char *)e + sizeof e->owner, 0,
-	    offsetof(struct edata, remote) - sizeof e->owner);
+	/* A stale reader may look at the first word and at the arena while we clear the rest. */
+	memset(&e->free, 0,
+	    offsetof(struct edata, arena_index) - offsetof(struct edata, free));
+	memset(&e->slab_state, 0,
+	    offsetof(struct edata, remote) - offsetof(struct edata, slab_state));
 	memset(&e->link, 0, sizeof *e - offsetof(struct edata, link));
-	store_relaxed(&e->arena_index, (uint16_t)arena_index);
+	/* Release: pairs with emap_neighbour, which may know the record from its last arena. */
+	store_release(&e->arena_index, (uint16_t)arena_index);
 	return e;
 }
 

@@ -90,11 +90,10 @@ emap_deregister_interior(struct edata *e)
 struct edata *
 emap_neighbour(const struct edata *e, enum emap_side side, enum extent_state state)
 {
-	/* No merge crosses the start of a mapping: mine, or that of the one behind me. */
-	if (side == EMAP_PREVIOUS && e->is_head)
+	if (side == EMAP_PREVIOUS ? e->is_head : e->is_tail)
 		return NULL;
-	const uintptr_t word =
-	    rtree_read(side == EMAP_PREVIOUS ? e->addr - GRANULE : edata_end(e));
+	const uintptr_t place = side == EMAP_PREVIOUS ? e->addr - GRANULE : edata_end(e);
+	const uintptr_t word = rtree_read(place);
 	if (word == 0
 	    || (word & EMAP_TAG_MASK & ~EXTENT_HEAD_BIT)
 		!= (uintptr_t)state << EXTENT_STATE_SHIFT)
@@ -102,11 +101,18 @@ emap_neighbour(const struct edata *e, enum emap_side side, enum extent_state sta
 	if (side == EMAP_NEXT && (word & EXTENT_HEAD_BIT) != 0)
 		return NULL;
 	struct edata *other = emap_record(word);
-	/* Relaxed: the index of a record changes only while nobody can find it by a word. */
-	if (edata_arena(other) != edata_arena(e) || other->hpa != e->hpa
-	    || other->committed != e->committed || other->guarded || e->guarded)
+	/*
+	 * Acquire, pairs with the release in edata_pool_get: the neighbour may have been one of an
+	 * arena that is destroyed meanwhile, and its record ours since.  Then its words were cleared
+	 * before, and the second look sees that.
+	 */
+	if (load_acquire(&other->arena_index) != edata_arena(e)
+	    || rtree_read(place) != word)
 		return NULL;
-	return other;
+	if (other->hpa != e->hpa || other->committed != e->committed || other->guarded
+	    || e->guarded)
+		return NULL;
+	return side == EMAP_PREVIOUS && other->is_tail ? NULL : other;
 }
 
 bool
@@ -131,6 +137,8 @@ emap_split(struct edata *e, size_t size, struct edata *trail)
 	trail->zeroed = e->zeroed;
 	trail->hpa = e->hpa;
 	trail->is_head = false;
+	trail->is_tail = e->is_tail;
+	e->is_tail = false;
 	trail->sn = e->sn;
 	e->size = size;
 	write_edges(trail, word_of(trail));
@@ -147,6 +155,7 @@ emap_merge(struct edata *e, struct edata *next)
 	write_word(next->addr, 0);
 	e->size += next->size;
 	e->zeroed = e->zeroed && next->zeroed;
+	e->is_tail = next->is_tail;
 	if (next->sn < e->sn)
 		e->sn = next->sn;
 	write_edges(e, word_of(e));

@@ -15,6 +15,11 @@
  * next to one it owns only if the neighbour's word says exactly S (and the head rule holds); only
  * then does it follow the record.  Leaving state S needs that lock, so the record is what the word
  * said.  Releases pair with the acquire in rtree_read.
+ *
+ * Head rule.  No merge crosses the start or the end of a mapping.  The first extent of a mapping is
+ * its head, the last its tail, and splitting and merging hand that on.  Both are needed: where a
+ * dalloc hook took the middle of a mapping, what lies behind the gap is no head, and what is mapped
+ * into the gap later must not merge with it.
  */
 #ifndef TRACT_EXTENT_EMAP_H
 #define TRACT_EXTENT_EMAP_H

@@ -46,7 +46,7 @@ map_extent(struct pac *pac, size_t size, size_t alignment, enum os_commit commit
 	e->size = size;
 	e->zeroed = zeroed;
 	e->committed = committed;
-	e->is_head = true;
+	e->is_head = e->is_tail = true;
 	e->sn = fetch_add_relaxed(&pac->next_sn, 1);
 	e->state = EXTENT_MERGING;
 	if (emap_register(e))

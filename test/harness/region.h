@@ -237,6 +237,18 @@ region_forced(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,
 	return region_leave(false);
 }
 
+/* All of it came with one alloc call. */
+static bool
+region_is_one_mapping(const void *addr, size_t size)
+{
+	const size_t first = (size_t)((const char *)addr - region.first) / os_page_size;
+
+	for (size_t i = first; i < first + size / os_page_size; i++)
+		if (region.mappings[i] != region.mappings[first])
+			return false;
+	return true;
+}
+
 static bool
 region_split(extent_hooks_t *hooks, void *addr, size_t size, size_t size_a, size_t size_b,
     bool committed, unsigned arena)
@@ -259,6 +271,7 @@ region_merge(extent_hooks_t *hooks, void *a, size_t size_a, void *b, size_t size
 	(void)arena;
 	region_enter(hooks);
 	CHECK((char *)a + size_a == (char *)b);
+	CHECK(region_is_one_mapping(a, size_a + size_b));
 	region_turn(a, size_a + size_b, state, state);
 	return region_leave(region_fails(HOOK_MERGE));
 }

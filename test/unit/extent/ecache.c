@@ -27,7 +27,7 @@ new_extent(size_t pages)
 	e->addr = (uintptr_t)ehooks_alloc(&fixture.ehooks, NULL, e->size, os_page_size,
 	    &zeroed, &committed);
 	REQUIRE(e->addr != 0);
-	e->committed = e->is_head = true;
+	e->committed = e->is_head = e->is_tail = true;
 	e->state = EXTENT_MERGING;
 	REQUIRE(emap_register(e));
 	return e;
@@ -123,6 +123,30 @@ TEST(mappings_that_touch_stay_apart)
 	ecache_put(&ecache, b);
 	CHECK_EQ(region.n_calls[HOOK_MERGE], 0);
 	CHECK_EQ(close_cache(), 2);
+}
+
+TEST(what_is_mapped_into_a_gap_stays_apart)
+{
+	open_cache();
+	struct edata *a = new_extent(12);
+	struct edata *b =
+	    extent_split(&fixture.ehooks, &fixture.pool, a, 4 * os_page_size);
+	struct edata *c =
+	    extent_split(&fixture.ehooks, &fixture.pool, b, 4 * os_page_size);
+	REQUIRE(b != NULL && c != NULL);
+	emap_deregister(b);
+	CHECK(ehooks_dalloc(&fixture.ehooks, edata_base(b), b->size, true));
+	edata_pool_put(&fixture.pool, b);
+	b = new_extent(4);
+	CHECK_EQ(b->addr, edata_end(a));
+	ecache_put(&ecache, a);
+	ecache_put(&ecache, c);
+	ecache_put(&ecache, b);
+	CHECK_EQ(region.n_calls[HOOK_MERGE], 0);
+	/* Nor when the one in the middle is there first. */
+	CHECK(ecache_take_behind(&ecache, a, os_page_size) == NULL);
+	CHECK(ecache_take_behind(&ecache, b, os_page_size) == NULL);
+	CHECK_EQ(close_cache(), 3);
 }
 
 TEST(only_what_lies_right_behind_is_taken_and_only_if_it_suffices)

@@ -107,6 +107,24 @@ TEST(no_merge_crosses_the_head_of_a_mapping)
 	emap_deregister(e);
 }
 
+TEST(no_merge_crosses_the_tail_of_a_mapping)
+{
+	struct edata *e = extent_at(40, 1, EXTENT_MERGING);
+	struct edata *before = extent_at(39, 1, EXTENT_DIRTY);
+	struct edata *behind = extent_at(41, 1, EXTENT_DIRTY);
+
+	/* That the one behind me is a tail is no matter. */
+	behind->is_tail = true;
+	CHECK(emap_neighbour(e, EMAP_NEXT, EXTENT_DIRTY) == behind);
+	before->is_tail = true;
+	CHECK(emap_neighbour(e, EMAP_PREVIOUS, EXTENT_DIRTY) == NULL);
+	e->is_tail = true;
+	CHECK(emap_neighbour(e, EMAP_NEXT, EXTENT_DIRTY) == NULL);
+	emap_deregister(before);
+	emap_deregister(behind);
+	emap_deregister(e);
+}
+
 TEST(neighbours_of_another_kind_are_left_alone)
 {
 	struct edata *e = extent_at(50, 1, EXTENT_MERGING);
@@ -145,20 +163,21 @@ TEST(a_split_makes_two_extents_alike)
 
 	memset(&trail, 0, sizeof trail);
 	store_relaxed(&trail.arena_index, 5);
-	e->is_head = e->zeroed = true;
+	e->is_head = e->is_tail = e->zeroed = true;
 	e->sn = 99;
 	REQUIRE(emap_split(e, 2 * os_page_size, &trail));
 	CHECK_EQ(e->size, 2 * os_page_size);
 	CHECK_EQ(trail.addr, (uintptr_t)at(62));
 	CHECK_EQ(trail.size, 4 * os_page_size);
 	CHECK(e->is_head && !trail.is_head);
+	CHECK(!e->is_tail && trail.is_tail);
 	CHECK(trail.zeroed && trail.committed && trail.sn == 99
 	    && trail.state == EXTENT_MERGING);
 	CHECK(emap_lookup_any(at(60)) == e && emap_lookup_any(at(61)) == e);
 	CHECK(emap_lookup_any(at(62)) == &trail && emap_lookup_any(at(65)) == &trail);
 	emap_merge(e, &trail);
 	CHECK_EQ(e->size, 6 * os_page_size);
-	CHECK(e->is_head && e->zeroed);
+	CHECK(e->is_head && e->is_tail && e->zeroed);
 	CHECK(emap_lookup_any(at(60)) == e && emap_lookup_any(at(65)) == e);
 	CHECK(emap_lookup_any(at(61)) == NULL && emap_lookup_any(at(62)) == NULL);
 	emap_deregister(e);
