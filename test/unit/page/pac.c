@@ -156,19 +156,28 @@ TEST(neighbours_become_one_in_any_order_of_frees)
 	fixture_close(&fixture);
 }
 
-TEST(a_small_request_does_not_cut_a_far_larger_dirty_extent)
+TEST(by_default_any_request_cuts_any_dirty_extent_and_the_option_limits_that)
 {
-	struct pac *pac = open_default();
-	struct edata *big = fixture_alloc(pac, 200, os_page_size, false);
+	static const struct {
+		size_t lg, dirty_pages;
+	} cases[] = { { 64, 199 }, { 6, 200 } };
+	const size_t initial = opt.lg_extent_max_active_fit;
 
-	fixture_dalloc(pac, big);
-	struct edata *small = fixture_alloc(pac, 1, os_page_size, false);
-	CHECK_EQ(pac_dirty_pages(pac), 200);
-	struct edata *fair = fixture_alloc(pac, 10, os_page_size, false);
-	CHECK_EQ(pac_dirty_pages(pac), 190);
-	fixture_dalloc(pac, small);
-	fixture_dalloc(pac, fair);
-	fixture_close(&fixture);
+	CHECK_EQ(initial, 64);
+	for (unsigned i = 0; i < COUNT_OF(cases); i++) {
+		struct pac *pac = open_default();
+		opt.lg_extent_max_active_fit = cases[i].lg;
+		struct edata *big = fixture_alloc(pac, 200, os_page_size, false);
+		fixture_dalloc(pac, big);
+		struct edata *small = fixture_alloc(pac, 1, os_page_size, false);
+		CHECK_EQ(pac_dirty_pages(pac), cases[i].dirty_pages);
+		struct edata *fair = fixture_alloc(pac, 10, os_page_size, false);
+		CHECK_EQ(pac_dirty_pages(pac), cases[i].dirty_pages - 10);
+		fixture_dalloc(pac, small);
+		fixture_dalloc(pac, fair);
+		fixture_close(&fixture);
+	}
+	opt.lg_extent_max_active_fit = initial;
 }
 
 TEST(zeroed_memory_is_zero_whatever_lay_there)
