@@ -70,8 +70,9 @@ slab_share(struct edata *e, unsigned live)
 	e->free = NULL;
 	e->need = live;
 	e->carved = e->nregs;
-	/* Release: a thread that finds no owner goes to the bin, whose lock we hold or take. */
-	store_release(&e->owner, NULL);
+	/* A thread that finds no owner goes to the bin, whose lock we hold or take; sequentially
+	 * consistent for the sake of those who announce (cache/remote.c). */
+	store_seq(&e->owner, NULL);
 }
 
 void

@@ -16,6 +16,7 @@
 #define store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
 #define store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
+#define exchange_seq(p, v) atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 #define exchange_acquire(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
 #define exchange_release(p, v) atomic_exchange_explicit((p), (v), memory_order_release)
 #define exchange_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
@@ -32,6 +33,9 @@
 #define cas_weak_release(p, expected, v) \
 	atomic_compare_exchange_weak_explicit((p), (expected), (v), \
 	    memory_order_release, memory_order_relaxed)
+#define cas_weak_seq(p, expected, v) \
+	atomic_compare_exchange_weak_explicit((p), (expected), (v), \
+	    memory_order_seq_cst, memory_order_relaxed)
 #define cas_strong_seq(p, expected, v) \
 	atomic_compare_exchange_strong_explicit((p), (expected), (v), \
 	    memory_order_seq_cst, memory_order_relaxed)

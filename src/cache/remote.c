@@ -13,11 +13,14 @@
  *
  * Ownership may end while a message travels (a tcache's slabs go to the shared bins when it stays
  * pooled): whoever takes the chain then finds no owner and frees into the bin.  The slab itself
- * stays, since regions in messages count as live.
+ * stays, since regions in messages count as live.  Sharing clears the owner, then drains; announcing
+ * pushes, then looks at the owner again, all four sequentially consistent: one of the two sees the
+ * other, and nothing waits in the inbox of a tcache that nobody has.
  */
 #include "arena/misuse.h"
 #include "base/bits.h"
 #include "cache/tcache.h"
+#include "os/os.h"
 
 #define CHAIN_COUNT_BITS 16
 
@@ -47,20 +50,41 @@ return_to_bin(struct edata *e)
 		misuse_report("double free", twice, e);
 }
 
+static void announce(struct edata *e);
+
+/* Announce all that lies in an inbox once more. */
+static void
+announce_again(struct tcache *tc)
+{
+	struct edata *e = exchange_seq(&tc->inbox, NULL);
+
+	while (e != NULL) {
+		struct edata *next = load_relaxed(&e->announced_next);
+		announce(e);
+		e = next;
+	}
+}
+
 static void
 announce(struct edata *e)
 {
-	/* Acquire: pairs with the release in slab_share. */
+	/* Acquire: pairs with the store in slab_share. */
 	struct tcache *owner = load_acquire(&e->owner);
 
 	if (owner == NULL) {
 		return_to_bin(e);
 		return;
 	}
+	/* The window in which the owner may share its slabs is a few cycles: hostile builds widen it. */
+	if (CONFIG_HOSTILE)
+		os_yield();
 	struct edata *first = load_relaxed(&owner->inbox);
 	do
 		store_relaxed(&e->announced_next, first);
-	while (!cas_weak_release(&owner->inbox, &first, e));
+	while (!cas_weak_seq(&owner->inbox, &first, e));
+	/* It has shared its slabs meanwhile and may not look again for long. */
+	if (UNLIKELY(load_seq(&e->owner) != owner))
+		announce_again(owner);
 }
 
 static void
@@ -172,7 +196,7 @@ splice(struct tcache *tc, struct edata *e, uint64_t word)
 bool
 tcache_drain(struct tcache *tc)
 {
-	struct edata *e = exchange_acquire(&tc->inbox, NULL);
+	struct edata *e = exchange_seq(&tc->inbox, NULL);
 	const bool had_mail = e != NULL;
 
 	while (e != NULL) {

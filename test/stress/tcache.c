@@ -6,6 +6,7 @@
 #include "harness/whole.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "api/names.h"
 
@@ -115,6 +116,63 @@ TEST(objects_handed_around_by_threads_that_come_and_go_all_come_home)
 		pthread_join(threads[i], NULL);
 	clear_board();
 	CHECK_EQ(n_torn, 0);
+	whole_check_empty();
+}
+
+/* Objects that the other thread is to free, one at a time, while the owner shares its slabs. */
+#define HANDED 8
+#define SHARINGS (BUILT_FOR_TSAN ? 3000 : 30000)
+
+static void *handed[HANDED];
+static _Atomic(unsigned) n_handed, n_returned; /* rounds */
+
+static void *
+return_handed(void *unused)
+{
+	(void)unused;
+	for (unsigned round = 1; round <= SHARINGS; round++) {
+		while (atomic_load(&n_handed) != round)
+			sched_yield();
+		for (unsigned i = 0; i < HANDED; i++)
+			tcache_free_remote(NULL, emap_lookup(handed[i]), handed[i]);
+		atomic_store(&n_returned, round);
+	}
+	return NULL;
+}
+
+/* The bounded part that spins makes the two meet at every offset. */
+static void
+share_while_returned(unsigned round, uint64_t *seed)
+{
+	struct tcache *tc = thread_self->tcache;
+	volatile unsigned spins = (unsigned)test_random_below(seed, 2000);
+
+	for (unsigned i = 0; i < TCACHE_COLD + HANDED; i++) {
+		void *p = API(malloc)(200);
+		if (i < TCACHE_COLD)
+			API(free)(p);
+		else
+			handed[i - TCACHE_COLD] = p;
+	}
+	atomic_store(&n_handed, round);
+	while (spins > 0)
+		spins = spins - 1;
+	tcache_share_slabs(tc);
+	while (atomic_load(&n_returned) != round)
+		sched_yield();
+	CHECK(load_relaxed(&tc->inbox) == NULL);
+}
+
+TEST(nothing_waits_in_the_inbox_of_a_tcache_that_has_shared_its_slabs)
+{
+	uint64_t seed = test_seed();
+	pthread_t thread;
+
+	API(free)(API(malloc)(1));
+	REQUIRE(pthread_create(&thread, NULL, return_handed, NULL) == 0);
+	for (unsigned round = 1; round <= SHARINGS; round++)
+		share_while_returned(round, &seed);
+	pthread_join(thread, NULL);
 	whole_check_empty();
 }
 
