@@ -85,7 +85,7 @@ static struct arena *
 oversize_arena(struct arena *arena, size_t size)
 {
 	return opt.oversize_threshold != 0 && size >= opt.oversize_threshold
-		&& !arena->is_manual
+		&& !arena->is_manual && thread_n_hooks == 0
 	    ? arenas_oversize(arena)
 	    : arena;
 }
@@ -168,9 +168,12 @@ alloc_requested(const struct alloc_request *r)
 	if (usable == SIZE_TOO_LARGE)
 		return NULL;
 	struct thread *thread = thread_start();
-	struct arena *arena = r->arena != NULL                        ? r->arena
-	    : thread != NULL && (thread->modes & MODE_REENTRANT) == 0 ? thread->arena
-								      : arena_get(0);
+	struct arena *arena = r->arena != NULL ? r->arena
+	    : thread_n_hooks != 0              ? arenas_inside_hooks()
+	    : thread != NULL                   ? thread->arena
+					       : arena_get(0);
+	if (UNLIKELY(arena == NULL))
+		return NULL;
 	struct tcache *tc = thread == NULL || r->no_tcache || r->arena != NULL
 		|| (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) != 0
 	    ? NULL

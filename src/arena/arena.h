@@ -113,6 +113,11 @@ struct arena *arena_automatic(unsigned index);
 struct arena *arena_create_manual(const arena_config_t *config);
 /* The arena of objects beyond opt.oversize_threshold; `instead' while there is no memory for it. */
 struct arena *arenas_oversize(struct arena *instead);
+/*
+ * The arena of what a user's hook allocates: arena 0, or where that has hooks of the user one that
+ * has none, made at the first need, so that no hook comes to call itself.  NULL: no memory for it.
+ */
+struct arena *arenas_inside_hooks(void);
 /* The automatic arena a new thread should use. Counts the thread in. */
 struct arena *arena_choose(void);
 void arena_thread_in(struct arena *arena);

@@ -17,6 +17,7 @@ static uint64_t
     reserved[(ARENAS_MAX + 64) / 64] BULKY; /* Being made. Guarded by arenas_lock. */
 unsigned arenas_n_automatic;
 static _Atomic(struct arena *) oversize; /* index arenas_n_automatic; set once, release */
+static _Atomic(struct arena *) inside_hooks; /* Written under arenas_lock. */
 static _Atomic(unsigned)
     n_total; /* One past the highest index. Written under arenas_lock. */
 
@@ -67,6 +68,19 @@ arena_automatic(unsigned index)
 	return arena;
 }
 
+/* The first index behind the automatic ones that no arena has; ARENAS_MAX: none. */
+static unsigned
+free_index_locked(void)
+{
+	unsigned index = arenas_n_automatic + (opt.oversize_threshold != 0);
+
+	assert(mutex_is_held(&arenas_lock));
+	while (index < ARENAS_MAX
+	    && (load_relaxed(&arena_table[index]) != NULL || bitmap_get(reserved, index)))
+		index++;
+	return index;
+}
+
 struct arena *
 arena_create_manual(const arena_config_t *config)
 {
@@ -75,10 +89,7 @@ arena_create_manual(const arena_config_t *config)
 	/* Its hooks may be called while its first block is mapped, so no lock is held
 	 * then: the index is reserved first. */
 	mutex_lock(&arenas_lock);
-	unsigned index = arenas_n_automatic + (opt.oversize_threshold != 0);
-	while (index < ARENAS_MAX
-	    && (load_relaxed(&arena_table[index]) != NULL || bitmap_get(reserved, index)))
-		index++;
+	const unsigned index = free_index_locked();
 	if (index < ARENAS_MAX)
 		bitmap_set(reserved, index);
 	mutex_unlock(&arenas_lock);
@@ -112,6 +123,35 @@ arenas_oversize(struct arena *instead)
 	if (arena == NULL)
 		return instead;
 	(void)pac_set_decay_ms(&arena->pac, DECAY_DIRTY, 0, true);
+	return arena;
+}
+
+static bool
+has_default_hooks(struct arena *arena)
+{
+	return arena != NULL && ehooks_are_default(&arena->ehooks);
+}
+
+struct arena *
+arenas_inside_hooks(void)
+{
+	struct arena *arena = arena_get(0);
+
+	if (LIKELY(has_default_hooks(arena)))
+		return arena;
+	/* Acquire: pairs with the release below. */
+	arena = load_acquire(&inside_hooks);
+	if (LIKELY(has_default_hooks(arena)))
+		return arena;
+	mutex_lock(&arenas_lock);
+	arena = load_relaxed(&inside_hooks);
+	if (!has_default_hooks(arena)) {
+		const unsigned index = free_index_locked();
+		arena = index < ARENAS_MAX ? create_locked(index, NULL, false) : NULL;
+		if (arena != NULL)
+			store_release(&inside_hooks, arena);
+	}
+	mutex_unlock(&arenas_lock);
 	return arena;
 }
 

@@ -107,7 +107,7 @@ thread_idle(struct ctl_call *call)
 	struct thread *thread = thread_start();
 
 	(void)call;
-	if (thread == NULL)
+	if (thread == NULL || thread_n_hooks != 0)
 		return 0;
 	if (thread->tcache != NULL)
 		tcache_flush(thread->tcache);
@@ -152,6 +152,9 @@ tcache_enabled(struct ctl_call *call)
 	call->value.flag = (thread->modes & MODE_NO_TCACHE) == 0;
 	if (call->new == NULL)
 		return 0;
+	/* The tcache may be at work already. */
+	if (thread_n_hooks != 0)
+		return EAGAIN;
 	memcpy(&enable, call->new, sizeof enable);
 	if (enable) {
 		thread_clear_mode(thread, MODE_NO_TCACHE);
@@ -176,7 +179,7 @@ tcache_flush_own(struct ctl_call *call)
 	struct thread *thread = thread_start();
 
 	(void)call;
-	if (thread == NULL || (thread->modes & MODE_NO_TCACHE) != 0)
+	if (thread == NULL || (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) != 0)
 		return EFAULT;
 	if (thread->tcache != NULL)
 		tcache_flush(thread->tcache);

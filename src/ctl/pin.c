@@ -54,7 +54,7 @@ bool
 arena_doom(unsigned index)
 {
 	/* A hook runs for somebody who may have pinned the arena: this thread. */
-	if (thread_self != NULL && (thread_self->modes & MODE_REENTRANT) != 0)
+	if (thread_n_hooks != 0)
 		return false;
 	mutex_lock(&ctl_lock);
 	const bool is_first = !bitmap_get(doomed, index);

@@ -49,11 +49,11 @@ purged_pages(void)
 bool
 ctl_trim(void)
 {
-	struct thread *thread = thread_self;
+	struct tcache *tc = thread_own_tcache();
 	const uint64_t before = purged_pages();
 
-	if (thread != NULL && thread != &thread_ended && thread->tcache != NULL)
-		tcache_flush(thread->tcache);
+	if (tc != NULL)
+		tcache_flush(tc);
 	arenas_for_each(trim_arena);
 	return purged_pages() != before;
 }

@@ -11,6 +11,7 @@
 _Thread_local struct tcache *thread_tcache TLS_MODEL = &tcache_none;
 _Thread_local struct thread *thread_self TLS_MODEL;
 _Thread_local unsigned thread_n_bare_frees TLS_MODEL;
+_Thread_local unsigned thread_n_hooks TLS_MODEL;
 struct thread thread_ended = { .modes = MODE_ENDED };
 
 static pthread_key_t key;
@@ -92,27 +93,33 @@ on_thread_exit(void *arg)
 	let_go(thread, &thread_ended);
 }
 
-static void
-enter_hook(void)
+static bool
+has_record(const struct thread *thread)
 {
-	struct thread *thread = thread_self;
-
-	if (thread == NULL || thread == &thread_ended)
-		return;
-	thread->reentrancy++;
-	thread_set_mode(thread, MODE_REENTRANT);
+	return thread != NULL && thread != &thread_ended;
 }
 
 static void
+enter_hook(void)
+{
+	if (thread_n_hooks++ == 0 && has_record(thread_self))
+		thread_set_mode(thread_self, MODE_REENTRANT);
+}
+
+/* The record may have been made inside the hook. */
+static void
 leave_hook(void)
 {
-	struct thread *thread = thread_self;
+	assert(thread_n_hooks != 0);
+	if (--thread_n_hooks == 0 && has_record(thread_self))
+		thread_clear_mode(thread_self, MODE_REENTRANT);
+}
 
-	/* 0: the hook itself has begun to allocate, which made the record. */
-	if (thread == NULL || thread == &thread_ended || thread->reentrancy == 0)
-		return;
-	if (--thread->reentrancy == 0)
-		thread_clear_mode(thread, MODE_REENTRANT);
+struct tcache *
+thread_own_tcache(void)
+{
+	return thread_n_hooks == 0 && has_record(thread_self) ? thread_self->tcache
+							      : NULL;
 }
 
 void
@@ -141,7 +148,7 @@ new_thread(void)
 		recycle_record(thread);
 		return NULL;
 	}
-	thread->modes = modes_at_start;
+	thread->modes = modes_at_start | (thread_n_hooks != 0 ? MODE_REENTRANT : 0);
 	return thread;
 }
 
@@ -168,6 +175,8 @@ thread_start(void)
 bool
 thread_migrate(struct thread *thread, struct arena *arena)
 {
+	if (thread_n_hooks != 0)
+		return false;
 	struct tcache *new = arena->is_manual ? NULL : tcache_pool_get(arena);
 	struct tcache *old = thread->tcache;
 

@@ -27,7 +27,7 @@ enum thread_mode {
 	MODE_NO_TCACHE = 1, /* thread.tcache.enabled is false */
 	MODE_COUNTING = 2,  /* byte counters are exposed: every call counts */
 	MODE_FILLING = 4,   /* opt.junk or opt.zero */
-	MODE_REENTRANT = 8, /* inside a user's hook */
+	MODE_REENTRANT = 8, /* inside a user's hook (thread_n_hooks is not 0) */
 	MODE_ENDED = 16,    /* after the last destructor */
 	MODE_MANUAL =
 	    32, /* its arena is a manual one, which has no owned slabs: no tcache */
@@ -38,7 +38,6 @@ struct thread {
 	struct tcache *tcache; /* NULL in a manual arena */
 	struct arena *arena;
 	unsigned modes;
-	unsigned reentrancy;
 	uint8_t end_rounds;
 	/* Owner writes, anybody may read: TiKV and others keep pointers to them. */
 	_Atomic(uint64_t) allocated, deallocated;
@@ -50,6 +49,8 @@ extern _Thread_local struct tcache *thread_tcache TLS_MODEL;
 extern _Thread_local struct thread *thread_self TLS_MODEL;
 /* Frees of a thread that has no record yet. */
 extern _Thread_local unsigned thread_n_bare_frees TLS_MODEL;
+/* User's hooks that the thread is inside of, whether it has a record or not. */
+extern _Thread_local unsigned thread_n_hooks TLS_MODEL;
 
 /* Marks a thread that has ended; owns nothing. */
 extern struct thread thread_ended;
@@ -66,8 +67,14 @@ struct thread *thread_start(void);
 void thread_set_mode(struct thread *thread, enum thread_mode mode);
 void thread_clear_mode(struct thread *thread, enum thread_mode mode);
 
+/*
+ * The calling thread's tcache, if it has one that may be worked on; NULL inside a hook, which may
+ * run in the middle of work on it.
+ */
+struct tcache *thread_own_tcache(void);
+
 /* Use another arena from now on; gives the owned slabs back first.  False: no memory for a
- * tcache. */
+ * tcache, or inside a hook. */
 bool thread_migrate(struct thread *thread, struct arena *arena);
 
 /* Across a fork. */

@@ -31,7 +31,16 @@ enum region_hook {
 	HOOK_FORCED,
 	HOOK_SPLIT,
 	HOOK_MERGE,
+	HOOK_DESTROY, /* cannot fail */
 	HOOK_COUNT
+};
+
+enum region_failure { REGION_FAIL_ONCE, REGION_FAIL_FROM_THEN_ON };
+/* What the alloc hook answers wrongly. */
+enum region_lie {
+	REGION_HONEST,
+	REGION_ODD,    /* aligned to the page, never to more */
+	REGION_CROOKED /* not even that, every other time */
 };
 
 static struct region {
@@ -46,7 +55,12 @@ static struct region {
 	unsigned n_calls[HOOK_COUNT];
 	unsigned percent[HOOK_COUNT]; /* how often each hook fails */
 	unsigned n_all_calls,
-	    fail_at;          /* the fail_at-th call of any hook fails; 0: none */
+	    fail_at; /* the fail_at-th call of any hook fails; 0: none */
+	/* The k-th call of each hook fails, once or from then on; 0: none. */
+	unsigned fail_hook_at[HOOK_COUNT];
+	enum region_failure fail_how;
+	enum region_lie lie;
+	bool zero_lie;        /* say that garbage is zero */
 	bool may_reserve;     /* hand out memory that is not committed, when allowed */
 	void (*inside)(void); /* called in every hook */
 } region;
@@ -72,8 +86,11 @@ region_leave(bool failed)
 static bool
 region_fails(enum region_hook hook)
 {
-	region.n_calls[hook]++;
-	return ++region.n_all_calls == region.fail_at
+	const unsigned at = region.fail_hook_at[hook];
+	const unsigned nth = ++region.n_calls[hook];
+
+	return ++region.n_all_calls == region.fail_at || (at != 0 && nth == at)
+	    || (at != 0 && nth > at && region.fail_how == REGION_FAIL_FROM_THEN_ON)
 	    || test_random_below(&region.seed, 100) < region.percent[hook];
 }
 
@@ -99,6 +116,16 @@ region_access(void *addr, size_t size, bool allowed)
 	    == addr);
 }
 
+static bool
+region_suits(size_t page, size_t alignment)
+{
+	const uintptr_t number = (uintptr_t)region.first / os_page_size + page;
+
+	if (region.lie == REGION_ODD)
+		return number % 2 != 0;
+	return number % (alignment / os_page_size) == 0;
+}
+
 /* First fit, so that ranges given back are soon handed out again. */
 static char *
 region_find(size_t size, size_t alignment)
@@ -108,9 +135,7 @@ region_find(size_t size, size_t alignment)
 
 	for (size_t i = 0; i < region.n_pages; i++) {
 		if (region.pages[i] != REGION_FREE
-		    || (run == 0
-			&& ((uintptr_t)region.first + i * os_page_size) % alignment
-			    != 0)) {
+		    || (run == 0 && !region_suits(i, alignment))) {
 			run = 0;
 			continue;
 		}
@@ -140,10 +165,15 @@ region_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignmen
 		for (size_t i = 0; i < size / os_page_size; i++)
 			region.mappings[(size_t)(p - region.first) / os_page_size + i] =
 			    region.n_mappings;
-		if (!*zero && *commit && test_random_below(&region.seed, 2) == 0)
+		if (*commit
+		    && (region.zero_lie
+			|| (!*zero && test_random_below(&region.seed, 2) == 0)))
 			memset(p, REGION_GARBAGE, size);
 		else if (*commit)
 			*zero = true;
+		*zero = *zero || region.zero_lie;
+		if (region.lie == REGION_CROOKED && region.n_calls[HOOK_ALLOC] % 2 != 0)
+			p += 64;
 	}
 	(void)region_leave(false);
 	return p;
@@ -152,6 +182,8 @@ region_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignmen
 static void
 region_free(void *addr, size_t size, bool committed)
 {
+	if (region.lie == REGION_CROOKED)
+		addr = (void *)((uintptr_t)addr & ~(uintptr_t)(os_page_size - 1));
 	region_turn(addr, size, committed ? REGION_COMMITTED : REGION_RESERVED,
 	    REGION_FREE);
 	region_access(addr, size, false);
@@ -175,6 +207,7 @@ region_destroy(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
 {
 	(void)arena;
 	region_enter(hooks);
+	(void)region_fails(HOOK_DESTROY);
 	region_free(addr, size, committed);
 	(void)region_leave(false);
 }
@@ -291,13 +324,22 @@ region_reset(uint64_t seed)
 	memset(region.pages, 0, region.n_pages);
 	memset(region.n_calls, 0, sizeof region.n_calls);
 	memset(region.percent, 0, sizeof region.percent);
+	memset(region.fail_hook_at, 0, sizeof region.fail_hook_at);
 	region.n_all_calls = region.fail_at = 0;
-	region.may_reserve = false;
+	region.lie = REGION_HONEST;
+	region.may_reserve = region.zero_lie = false;
 	region.inside = NULL;
 	region.seed = seed;
 	region.hooks = (extent_hooks_t){ region_alloc, region_dalloc, region_destroy,
 		region_commit, region_decommit, region_lazy, region_forced, region_split,
 		region_merge };
+}
+
+static TEST_UNUSED bool
+region_has(const void *p)
+{
+	return (const char *)p >= region.first
+	    && (const char *)p < region.first + REGION_BYTES;
 }
 
 static TEST_UNUSED size_t
