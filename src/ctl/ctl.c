@@ -269,3 +269,38 @@ ctl_row_read(const struct ctl_group *group, unsigned i, const unsigned index[CTL
 		*type = FIELD_STRING;
 	return rc;
 }
+
+/* Bytes from the start of the object to the end of its last field. */
+static size_t
+object_size(const struct ctl_group *group)
+{
+	size_t size = 0;
+
+	for (unsigned i = 0; i < tree_row_count(group); i++) {
+		const struct field *field = tree_row_field(group, i);
+		size = max_size(size, field->offset + field_size(field->type));
+	}
+	return size;
+}
+
+const void *
+ctl_group_object(const struct ctl_group *group, const unsigned index[CTL_INDICES],
+    struct ctl_copy *copy)
+{
+	const size_t size = object_size(group);
+	const bool is_guarded = group->guard == CTL_SNAPSHOT;
+
+	assert(!group->acts);
+	if (is_guarded && snapshot_enter() != 0)
+		return NULL;
+	const char *object = group->locate(index);
+	if (object != NULL)
+		object += group->offset;
+	if (is_guarded) {
+		assert(size <= sizeof *copy);
+		if (object != NULL)
+			object = memcpy(copy, object, size);
+		snapshot_leave();
+	}
+	return object;
+}

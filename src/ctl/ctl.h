@@ -71,6 +71,16 @@ bool ctl_row_is_value(const struct ctl_group *group, unsigned row);
 int ctl_row_read(const struct ctl_group *group, unsigned row,
     const unsigned index[CTL_INDICES], union ctl_value *value, enum field_type *type);
 
+/*
+ * The object that the rows of a group of plain values describe, whole: the constant
+ * itself, or a copy from the snapshot.  NULL: there is none now.
+ */
+struct ctl_copy {
+	uint64_t words[128];
+};
+const void *ctl_group_object(const struct ctl_group *group,
+    const unsigned index[CTL_INDICES], struct ctl_copy *copy);
+
 /* The ctl lock is the first of all, in the order of lock_ranks.def. */
 void ctl_fork_prepare(void);
 void ctl_fork_parent(void);

@@ -63,6 +63,13 @@ put_indent(struct emitter *e)
 	fmt_pad(room(e), ' ', 2 * (size_t)e->depth);
 }
 
+void
+emit_indent(struct emitter *e)
+{
+	if (e->form == EMIT_TEXT)
+		put_indent(e);
+}
+
 /* A string of any length, quoted and escaped in JSON. */
 static void
 put_string(struct emitter *e, const char *text)
@@ -204,15 +211,6 @@ static const struct field *
 row_at(const struct emit_rows *rows, unsigned i)
 {
 	return (const struct field *)((const char *)rows->rows + i * rows->stride);
-}
-
-void
-emit_fields(struct emitter *e, const struct emit_rows *rows, const void *object)
-{
-	for (unsigned i = 0; i < rows->n_rows; i++) {
-		const struct field *field = row_at(rows, i);
-		emit_value(e, field->name, field->type, field_at_const(field, object));
-	}
 }
 
 static size_t

@@ -60,11 +60,12 @@ struct emit_rows {
 	size_t stride;
 };
 
-void emit_fields(struct emitter *e, const struct emit_rows *rows, const void *object);
 /* Text alone: the names as headings, the values below them, in equal columns. */
 void emit_headings(struct emitter *e, const struct emit_rows *rows);
 void emit_columns(struct emitter *e, const struct emit_rows *rows, const void *object);
 
+/* Text alone: the beginning of a line at the present depth. */
+void emit_indent(struct emitter *e);
 /* Text alone: up to 200 characters. */
 void emit_text(struct emitter *e, const char *format, ...) PRINTF_LIKE(2, 3);
 

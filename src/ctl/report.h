@@ -3,10 +3,11 @@
  * report -- statistics for people and for parsers: malloc_stats_print, and totals for
  * those who need only these.
  *
- * Both forms come from the tables of control nodes and statistics.  A report begins with
- * a new epoch; figures are copied struct by struct from the snapshot, and nothing is
- * locked while the writer runs, so a report during which another thread refreshes may mix
- * two epochs.
+ * Text and JSON come from the table of control nodes (ctl/walk.h): every value of
+ * config.*, opt.*, arenas.*, prof.* and stats.* is in both.  A report begins with a new
+ * epoch; figures are copied struct by struct from the snapshot, and nothing is locked
+ * while the writer runs, so a report during which another thread refreshes may mix two
+ * epochs.  Nothing is allocated.
  *
  * Text begins with "___ Begin tract statistics ___" and ends with "--- End tract
  * statistics ---"; JSON is one object with the key "jemalloc", which parsers expect.
@@ -18,9 +19,10 @@
 #include "ctl/stats.h"
 
 /*
- * `options': letters.  J: as JSON.  Each of these leaves a part out: g general, m all
- * arenas together, d destroyed arenas, a each arena, b bins, l large classes, x locks, e
- * extents; h does nothing yet.  Others are ignored.  NULL: none.
+ * `options': letters.  A capital chooses the form, the last one counts: J JSON; without
+ * one, text.  A small letter leaves a part out: g general (configuration, options,
+ * constants), m all arenas together, d destroyed arenas, a each arena, b bins, l large
+ * classes, x locks, e extents, h huge pages.  Others are ignored.  NULL: none.
  */
 void report_print(emit_write *write, void *opaque, const char *options);
 

@@ -322,3 +322,12 @@ tree_is_sound(const struct ctl_tree *tree, const char **why)
 	*why = NULL;
 	return true;
 }
+
+const struct field *
+tree_row_named(const struct ctl_group *group, const char *name)
+{
+	for (unsigned i = 0; i < tree_row_count(group); i++)
+		if (strcmp(tree_row_field(group, i)->name, name) == 0)
+			return tree_row_field(group, i);
+	return NULL;
+}

@@ -128,6 +128,9 @@ tree_row_field(const struct ctl_group *group, unsigned i)
 	return tree_row(group, i);
 }
 
+/* The row of that name; NULL: none. */
+const struct field *tree_row_named(const struct ctl_group *group, const char *name);
+
 static inline unsigned
 tree_row_count(const struct ctl_group *group)
 {

@@ -45,7 +45,8 @@ TEST(json_nests_and_separates)
 
 	begin(&e, EMIT_JSON);
 	emit_object(&e, NULL, NULL);
-	emit_fields(&e, &table, &pair);
+	emit_value(&e, "n", FIELD_SIZE, &pair.n);
+	emit_value(&e, "m", FIELD_SSIZE, &pair.m);
 	emit_array(&e, "list");
 	emit_object(&e, NULL, "title");
 	emit_object_end(&e, "title");
@@ -82,7 +83,8 @@ TEST(text_indents_and_aligns)
 	begin(&e, EMIT_TEXT);
 	emit_object(&e, NULL, NULL);
 	emit_object(&e, "json", "title:");
-	emit_fields(&e, &table, &pair);
+	emit_value(&e, "n", FIELD_SIZE, &pair.n);
+	emit_value(&e, "m", FIELD_SSIZE, &pair.m);
 	emit_object_end(&e, "title:");
 	emit_array(&e, "json");
 	emit_array_end(&e);
