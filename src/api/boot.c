@@ -72,11 +72,13 @@ read_options(void)
 	struct conf_sources sources = { { NULL } };
 
 	sources.text[CONF_BUILT_IN] = CONFIG_MALLOC_CONF;
-	sources.text[CONF_GLOBAL] = API(malloc_conf);
-	if (os_readlink(CONFIG_CONF_LINK, link, sizeof link))
-		sources.text[CONF_SYMLINK] = link;
-	sources.text[CONF_ENVIRONMENT] = os_getenv(conf_env_name());
-	sources.text[CONF_HARDER] = API(malloc_conf_2_conf_harder);
+	if (CONFIG_USER_CONFIG) {
+		sources.text[CONF_GLOBAL] = API(malloc_conf);
+		if (os_readlink(CONFIG_CONF_LINK, link, sizeof link))
+			sources.text[CONF_SYMLINK] = link;
+		sources.text[CONF_ENVIRONMENT] = os_getenv(conf_env_name());
+		sources.text[CONF_HARDER] = API(malloc_conf_2_conf_harder);
+	}
 	options_boot(&sources, keep_line);
 	/* Who names a time means it: no bound by amount then. */
 	store_relaxed(&pac_default_bounded, !option_was_set(&opt.dirty_decay_ms));

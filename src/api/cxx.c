@@ -128,7 +128,7 @@ cxx_delete_aligned(void *p, size_t alignment UNUSED)
 static void *
 next_operator(const char *label)
 {
-	if (CONFIG_PREFIXED || dlsym == NULL)
+	if (!CONFIG_LIBDL || CONFIG_PREFIXED || dlsym == NULL)
 		return NULL;
 	void *next = dlsym(RTLD_NEXT, label);
 	/*

@@ -137,7 +137,7 @@ API(dallocx)(void *p, int flags)
 EXPORT void
 API(sdallocx)(void *p, size_t size, int flags)
 {
-	if (CONFIG_DEBUG && p != NULL) {
+	if ((CONFIG_DEBUG || CONFIG_OPT_SIZE_CHECKS) && p != NULL) {
 		struct edata *e =
 		    alloc_find("sdallocx of a pointer that is not from here", p);
 		if (e != NULL && size > alloc_usable_size(p, e))

@@ -74,7 +74,7 @@ look_up(void)
 	void *symbol;
 
 	heap_start = read_heap_start();
-	if (dlsym == NULL || CONFIG_PREFIXED)
+	if (!CONFIG_LIBDL || CONFIG_PREFIXED || dlsym == NULL)
 		return;
 	/* Names of glibc alone; the next ones in the search order, so not ours. */
 	if ((symbol = dlsym(RTLD_NEXT, "__libc_free")) == NULL)

@@ -39,7 +39,7 @@ alloc_free(void *p)
 EXPORT void
 API(free_sized)(void *p, size_t size)
 {
-	if (CONFIG_DEBUG)
+	if (CONFIG_DEBUG || CONFIG_OPT_SIZE_CHECKS)
 		free_check_size(p, 1, size);
 	free_inline(p);
 }
@@ -47,7 +47,7 @@ API(free_sized)(void *p, size_t size)
 EXPORT void
 API(free_aligned_sized)(void *p, size_t alignment, size_t size)
 {
-	if (CONFIG_DEBUG)
+	if (CONFIG_DEBUG || CONFIG_OPT_SIZE_CHECKS)
 		free_check_size(p, alignment, size);
 	free_inline(p);
 }

@@ -15,8 +15,11 @@ struct config_values {
 
 const struct config_values config_values = {
 	.debug = CONFIG_DEBUG,
-	.fill = true,
-	.stats = true,
+	.cache_oblivious = CONFIG_CACHE_OBLIVIOUS,
+	.fill = CONFIG_FILL,
+	.opt_safety_checks = CONFIG_OPT_SAFETY_CHECKS,
+	.stats = CONFIG_STATS,
+	.xmalloc = CONFIG_XMALLOC,
 	.malloc_conf = CONFIG_MALLOC_CONF,
 };
 

@@ -14,13 +14,11 @@
 #include "ctl/snapshot.h"
 #include "os/pages.h"
 
-/* First the version of the interface, as programs written for jemalloc parse it. */
-#define INTERFACE_VERSION "5.3.1-0-g0000000000000000000000000000000000000000"
-
 static int
 version(struct ctl_call *call)
 {
-	call->value.string = INTERFACE_VERSION " tract-" TRACT_VERSION;
+	/* First the interface's, which programs written for jemalloc parse. */
+	call->value.string = CONFIG_JEMALLOC_VERSION " tract-" TRACT_VERSION;
 	return 0;
 }
 

@@ -32,11 +32,7 @@
 #define LG_GRANULE CONFIG_LG_PAGE
 #define GRANULE ((size_t)1 << LG_GRANULE)
 
-#if defined __aarch64__
-#define RTREE_VADDR_BITS 48
-#else
-#define RTREE_VADDR_BITS 47
-#endif
+#define RTREE_VADDR_BITS CONFIG_LG_VADDR
 #define RTREE_LEAF_BITS 18
 #define RTREE_LG_LEAF_SPAN (LG_GRANULE + RTREE_LEAF_BITS)
 #define RTREE_ROOT_COUNT ((size_t)1 << (RTREE_VADDR_BITS - RTREE_LG_LEAF_SPAN))

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "base/assert.h"
 #include "base/attr.h"
@@ -31,6 +32,11 @@
 #endif
 #ifndef MADV_FREE
 #define MADV_FREE 8
+#endif
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
 #endif
 
 #define READ_WRITE (PROT_READ | PROT_WRITE)
@@ -51,6 +57,9 @@ sys_map(void *at, size_t size, int protection, int flags)
 	int saved_errno = errno;
 	flags |= MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	void *addr = mmap(at, size, protection, flags, -1, 0);
+	/* `[anon:tract]' in /proc/PID/maps, of kernels that can. */
+	if (CONFIG_PAGEID && addr != MAP_FAILED)
+		prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, addr, size, "tract");
 	errno = saved_errno;
 	return addr == MAP_FAILED ? NULL : addr;
 }

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tract_config.h"
+
 enum os_commit { OS_RESERVED, OS_COMMITTED };
 enum os_thp { OS_THP_ALWAYS, OS_THP_MADVISE, OS_THP_NEVER, OS_THP_UNSUPPORTED };
 
@@ -23,7 +25,7 @@ extern bool
 extern enum os_thp os_thp_mode; /* of /sys/kernel/mm/transparent_hugepage/enabled */
 extern bool os_has_lazy_free;   /* MADV_FREE works */
 
-#define OS_HUGEPAGE ((size_t)2 << 20)
+#define OS_HUGEPAGE ((size_t)1 << CONFIG_LG_HUGEPAGE)
 
 void os_pages_boot(void);
 
