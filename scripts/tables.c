@@ -64,7 +64,7 @@ print_option(const struct option *o)
 	printf("option\t%s\t%s\t", o->field.name,
 	    o->kind == OPTION_KIND_ENUM ? "word" : type_names[o->field.type]);
 	if (o->kind == OPTION_KIND_ENUM)
-		printf("%s\t", o->names[o->initial]);
+		printf("%s\t", option_word(o, (int)o->initial));
 	else if (o->kind == OPTION_KIND_BOOL)
 		printf("%s\t", o->initial ? "true" : "false");
 	else
@@ -73,8 +73,8 @@ print_option(const struct option *o)
 	printf("%s\t", o->policy == OPTION_CLIP ? "clip" : "reject");
 	if (o->kind == OPTION_KIND_BOOL)
 		printf("true false");
-	for (unsigned i = 0; o->kind == OPTION_KIND_ENUM && o->names[i] != NULL; i++)
-		printf("%s%s", i == 0 ? "" : " ", o->names[i]);
+	for (int i = 0; o->kind == OPTION_KIND_ENUM && option_word(o, i) != NULL; i++)
+		printf("%s%s", i == 0 ? "" : " ", option_word(o, i));
 	printf("\t%s\n", o->field.doc);
 }
 
@@ -109,7 +109,7 @@ first_with_rows_of(const struct ctl_tree *tree, const struct ctl_group *group)
 static const char *
 access_of(const struct ctl_group *group, const struct ctl_row *row)
 {
-	if (!group->acts || row->act == NULL)
+	if (group->acts == NULL)
 		return "r";
 	if ((row->access & (CTL_READ | CTL_NEEDS_NEW)) == (CTL_READ | CTL_NEEDS_NEW))
 		return "r+";
@@ -127,13 +127,16 @@ static void
 print_node(const struct ctl_group *group, unsigned i)
 {
 	const struct field *field = tree_row_field(group, i);
-	const struct ctl_row *row = group->acts ? tree_row(group, i) : NULL;
+	const struct ctl_row *row = group->acts != NULL ? tree_row(group, i) : NULL;
 	const char *access = access_of(group, row);
 
-	printf("node\t%s%s%s\t%s\t%s\t%zu\t%s\n", group->path,
+	printf("node\t%s%s%s\t%s\t%s\t%zu\t%s%s\n", group->path,
 	    *group->path == '\0' ? "" : ".", field->name,
 	    strcmp(access, "command") == 0 ? "" : type_names[field->type], access,
-	    row == NULL ? 0 : row->new_size, field->doc);
+	    row == NULL ? 0 : (size_t)row->new_size, field->doc,
+	    row != NULL && (row->access & CTL_MISSING) != 0
+		? " Not in this version: ENOENT."
+		: "");
 }
 
 static void

@@ -5,6 +5,10 @@
  * An option, a counter and a control node are all that; readers, parsers, printers and
  * mergers are loops over const tables of fields.  A field says where its bytes lie within
  * some struct, never which object: that is the table's owner's to say.
+ *
+ * Name and doc are text in the row, not pointers: so a table of fields alone has nothing to
+ * relocate, and none of its pages is touched before somebody asks.  Rows that need a pointer
+ * keep it in a table beside.
  */
 #ifndef TRACT_BASE_FIELD_H
 #define TRACT_BASE_FIELD_H
@@ -30,11 +34,15 @@ enum field_type {
 	FIELD_TYPES
 };
 
+/* Room for both, their ends included; the compiler warns of what does not fit. */
+#define FIELD_NAME_SIZE 48
+#define FIELD_DOC_SIZE 200
+
 struct field {
-	const char *name;
+	char name[FIELD_NAME_SIZE];
 	enum field_type type;
-	size_t offset; /* bytes from the start of the struct that the table describes */
-	const char *doc;
+	uint32_t offset; /* bytes from the start of the struct that the table describes */
+	char doc[FIELD_DOC_SIZE];
 };
 
 /* Bytes of a value of this type as it is stored. */

@@ -304,9 +304,11 @@ set_bool(const struct option *option, struct text value)
 static enum reading
 set_enum(const struct option *option, struct text value)
 {
-	for (unsigned i = 0; option->names[i] != NULL; i++) {
-		if (text_is(value, option->names[i])) {
-			store(option, i);
+	const char *word;
+
+	for (int i = 0; (word = option_word(option, i)) != NULL; i++) {
+		if (text_is(value, word)) {
+			store(option, (uint64_t)i);
 			return READ_OK;
 		}
 	}

@@ -42,7 +42,7 @@ struct options {
 extern struct options opt;
 
 /*
- * Values of the ENUM rows.  ORDER JUNK, ORDER ZERO-REALLOC: the names in option_table.c.
+ * Values of the ENUM rows.  ORDER JUNK, ORDER ZERO-REALLOC: the words in option_table.c.
  */
 enum junk { JUNK_FALSE, JUNK_TRUE, JUNK_ALLOC, JUNK_FREE };
 enum zero_realloc { ZERO_REALLOC_FREE, ZERO_REALLOC_ALLOC, ZERO_REALLOC_ABORT };
@@ -58,6 +58,8 @@ enum option_kind {
 	OPTION_KIND_I64
 };
 
+#define OPTION_WORDS_SIZE 40
+
 struct option {
 	struct field field; /* name, type, offset in `opt', doc */
 	enum option_kind kind;
@@ -65,8 +67,12 @@ struct option {
 	intmax_t min;
 	uintmax_t max;
 	enum option_policy policy;
-	const char *const *names; /* choices of an ENUM, by value; ends in NULL */
+	/* Choices of an ENUM, by value, each ended by a NUL, the last by two. */
+	char words[OPTION_WORDS_SIZE];
 };
+
+/* The word of an ENUM's value; NULL: it has no such value. */
+const char *option_word(const struct option *option, int value);
 
 extern const struct option option_table[];
 extern const unsigned option_count;

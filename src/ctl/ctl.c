@@ -56,7 +56,7 @@ ctl_group(const char *path)
 static unsigned
 access_of(const struct ctl_group *group, const struct ctl_row *row)
 {
-	return group->acts ? row->access : CTL_READ;
+	return group->acts != NULL ? row->access : CTL_READ;
 }
 
 /* Bytes of the value as it is handed out: an ENUM as its text. */
@@ -92,10 +92,8 @@ fetch(const struct ctl_group *group, const struct field *field,
 static int
 perform(const struct ctl_node *node, struct ctl_call *call)
 {
-	const struct ctl_row *row = node->row;
-
-	if (node->group->acts && row->act != NULL)
-		return row->act(call);
+	if (node->act != NULL)
+		return node->act(call);
 	return fetch(node->group, node->row, node->index, &call->value);
 }
 
@@ -158,7 +156,7 @@ execute(const struct ctl_node *node, const struct ctl_exchange *x)
 	const unsigned access = access_of(node->group, row);
 	const size_t size = value_size(field->type);
 	const size_t new_size =
-	    node->group->acts && row->new_size != 0 ? row->new_size : size;
+	    node->group->acts != NULL && row->new_size != 0 ? row->new_size : size;
 	struct ctl_call call = {
 		.row = row,
 		.new = x->new,
@@ -168,6 +166,8 @@ execute(const struct ctl_node *node, const struct ctl_exchange *x)
 	};
 
 	memcpy(call.index, node->index, sizeof call.index);
+	if ((access & CTL_MISSING) != 0)
+		return ENOENT;
 	int rc = check_permission(access, x);
 	if (rc != 0)
 		return rc;
@@ -244,7 +244,7 @@ bool
 ctl_row_is_value(const struct ctl_group *group, unsigned i)
 {
 	const unsigned effects =
-	    CTL_ARGUMENT | CTL_NEEDS_NEW | CTL_MUST_READ | CTL_OWN_LENGTHS;
+	    CTL_ARGUMENT | CTL_NEEDS_NEW | CTL_MUST_READ | CTL_OWN_LENGTHS | CTL_MISSING;
 	const unsigned access = access_of(group, tree_row(group, i));
 
 	return (access & CTL_READ) != 0 && (access & effects) == 0;
@@ -257,6 +257,7 @@ ctl_row_read(const struct ctl_group *group, unsigned i, const unsigned index[CTL
 	const struct ctl_node node = {
 		.group = group,
 		.row = tree_row(group, i),
+		.act = tree_row_act(group, i),
 		.index = { index[0], index[1] },
 	};
 	struct ctl_call call = { .row = node.row, .index = { index[0], index[1] } };

@@ -36,7 +36,7 @@ gather_reset_mutex_locked(struct mutex *m)
 	store_relaxed(&m->stats.max_waiting, 0);
 }
 
-/* ORDER ARENA-MUTEX: the list in stats.def. */
+/* ORDER ARENA-MUTEX: the list in stats.def. NULL: there is no such lock. */
 static struct mutex *
 arena_mutex(struct arena *arena, enum arena_mutex which)
 {
@@ -50,6 +50,10 @@ arena_mutex(struct arena *arena, enum arena_mutex which)
 	case ARENA_MUTEX_decay_muzzy: return &arena->pac.decay[DECAY_MUZZY].lock;
 	case ARENA_MUTEX_base: return &arena->base->lock;
 	case ARENA_MUTEX_tcache_list: return &arena->tcache_lock;
+	case ARENA_MUTEX_extents_pinned:
+	case ARENA_MUTEX_hpa_shard:
+	case ARENA_MUTEX_hpa_shard_grow:
+	case ARENA_MUTEX_hpa_sec: return NULL;
 	case ARENA_MUTEXES: break;
 	}
 	unreachable_state();
@@ -58,6 +62,8 @@ arena_mutex(struct arena *arena, enum arena_mutex which)
 static void
 reset_mutex(struct mutex *m)
 {
+	if (m == NULL)
+		return;
 	mutex_lock(m);
 	gather_reset_mutex_locked(m);
 	mutex_unlock(m);
@@ -316,6 +322,7 @@ gather_pages(struct arena *arena, struct arena_figures *a)
 	struct pac *pac = &arena->pac;
 	struct pac_stats *s = &pac->stats;
 
+	a->dss = "disabled";
 	a->dirty_decay_ms = pac_decay_ms(pac, DECAY_DIRTY);
 	a->muzzy_decay_ms = pac_decay_ms(pac, DECAY_MUZZY);
 	a->pdirty = pac_dirty_pages(pac);
@@ -372,6 +379,9 @@ gather_arena(struct arena *arena, struct arena_record *r)
 	/* Relaxed: set once, and a count. */
 	r->arena.uptime = os_clock_ns() - load_relaxed(&arena->created_ns);
 	r->arena.nthreads = load_relaxed(&arena->n_threads);
-	for (unsigned i = 0; i < ARENA_MUTEXES; i++)
-		gather_mutex(arena_mutex(arena, (enum arena_mutex)i), &r->mutexes[i]);
+	for (unsigned i = 0; i < ARENA_MUTEXES; i++) {
+		const struct mutex *m = arena_mutex(arena, (enum arena_mutex)i);
+		if (m != NULL)
+			gather_mutex(m, &r->mutexes[i]);
+	}
 }

@@ -125,8 +125,7 @@ destroy(struct ctl_call *call)
 static int
 decay_ms(struct ctl_call *call)
 {
-	const struct field *field = call->row;
-	const enum decay_kind kind = (enum decay_kind)field->offset;
+	const enum decay_kind kind = (enum decay_kind)ctl_call_offset(call);
 	struct arena *arena = arena_pin(call->index[0]);
 	ssize_t new;
 	bool done = true;
@@ -235,31 +234,23 @@ name(struct ctl_call *call)
 	return 0;
 }
 
-#define COMMAND(name, act, doc) \
-	{ \
-		{ name, FIELD_BOOL, 0, doc }, 0, 0, act \
-	}
+#define ARENA_ROWS(ROW) \
+	ROW(initialized, BOOL, CTL_READ, 0, initialized, 0, "Is there such an arena?") \
+	ROW(decay, BOOL, 0, 0, decay, 0, "Purge what the decay curves say.") \
+	ROW(purge, BOOL, 0, 0, purge, 0, "Purge all free pages.") \
+	ROW(reset, BOOL, 0, 0, reset, 0, "Free all objects of a manual arena at once.") \
+	ROW(destroy, BOOL, 0, 0, destroy, 0, \
+	    "Reset a manual arena, give all its memory back, free its index.") \
+	ROW(dirty_decay_ms, SSIZE, CTL_READ | CTL_WRITE, 0, decay_ms, DECAY_DIRTY, \
+	    "Milliseconds in which dirty pages are purged; -1 never, 0 at once.") \
+	ROW(muzzy_decay_ms, SSIZE, CTL_READ | CTL_WRITE, 0, decay_ms, DECAY_MUZZY, \
+	    "Milliseconds in which muzzy pages are purged; -1 never, 0 at once.") \
+	ROW(extent_hooks, POINTER, CTL_READ | CTL_WRITE, 0, extent_hooks, 0, \
+	    "The functions that supply its pages.") \
+	ROW(retain_grow_limit, SIZE, CTL_READ | CTL_WRITE, 0, retain_grow_limit, 0, \
+	    "Largest mapping it makes at once, in bytes.") \
+	ROW(name, POINTER, CTL_READ | CTL_WRITE | CTL_OWN_LENGTHS, 0, name, 0, \
+	    "Its name, of up to 31 characters; read into a buffer of 32 bytes whose " \
+	    "address is in *oldp.")
 
-const struct ctl_row arena_rows[] = {
-	{ { "initialized", FIELD_BOOL, 0, "Is there such an arena?" }, CTL_READ, 0,
-	    initialized },
-	COMMAND("decay", decay, "Purge what the decay curves say."),
-	COMMAND("purge", purge, "Purge all free pages."),
-	COMMAND("reset", reset, "Free all objects of a manual arena at once."),
-	COMMAND("destroy", destroy,
-	    "Reset it, give all its memory back, free its index."),
-	{ { "dirty_decay_ms", FIELD_SSIZE, DECAY_DIRTY,
-	      "Milliseconds in which dirty pages are purged; -1 never, 0 at once." },
-	    CTL_READ | CTL_WRITE, 0, decay_ms },
-	{ { "muzzy_decay_ms", FIELD_SSIZE, DECAY_MUZZY,
-	      "Milliseconds in which muzzy pages are purged; -1 never, 0 at once." },
-	    CTL_READ | CTL_WRITE, 0, decay_ms },
-	{ { "extent_hooks", FIELD_POINTER, 0, "The functions that supply its pages." },
-	    CTL_READ | CTL_WRITE, 0, extent_hooks },
-	{ { "retain_grow_limit", FIELD_SIZE, 0,
-	      "Largest mapping it makes at once, in bytes." },
-	    CTL_READ | CTL_WRITE, 0, retain_grow_limit },
-	{ { "name", FIELD_POINTER, 0, "Its name, of up to 31 characters." },
-	    CTL_READ | CTL_WRITE | CTL_OWN_LENGTHS, 0, name },
-};
-const unsigned n_arena_rows = COUNT_OF(arena_rows);
+CTL_ROWS(arena, ARENA_ROWS);

@@ -13,60 +13,34 @@
 #include "ctl/nodes.h"
 #include "os/pages.h"
 
-static int
-narenas(struct ctl_call *call)
-{
-	call->value.u = arenas_total();
-	return 0;
-}
+/* ---- Figures, all of type unsigned or size_t. A row's offset says which. ---- */
+
+enum figure { NARENAS, NBINS, NHBINS, NLEXTENTS };
 
 static int
-quantum(struct ctl_call *call)
+count(struct ctl_call *call)
 {
-	call->value.size = QUANTUM;
-	return 0;
+	switch ((enum figure)ctl_call_offset(call)) {
+	case NARENAS: call->value.u = arenas_total(); return 0;
+	case NBINS: call->value.u = SC_NBINS; return 0;
+	case NHBINS: call->value.u = size_class_of(opt.tcache_max) + 1; return 0;
+	case NLEXTENTS: call->value.u = SC_NLARGE; return 0;
+	}
+	unreachable_state();
 }
 
-static int
-page(struct ctl_call *call)
-{
-	call->value.size = os_page_size;
-	return 0;
-}
+enum size { QUANTUM_SIZE, PAGE_SIZE_, HUGEPAGE_SIZE, TCACHE_MAX };
 
 static int
-hugepage(struct ctl_call *call)
+size(struct ctl_call *call)
 {
-	call->value.size = OS_HUGEPAGE;
-	return 0;
-}
-
-static int
-tcache_max(struct ctl_call *call)
-{
-	call->value.size = opt.tcache_max;
-	return 0;
-}
-
-static int
-nbins(struct ctl_call *call)
-{
-	call->value.u = SC_NBINS;
-	return 0;
-}
-
-static int
-nhbins(struct ctl_call *call)
-{
-	call->value.u = size_class_of(opt.tcache_max) + 1;
-	return 0;
-}
-
-static int
-nlextents(struct ctl_call *call)
-{
-	call->value.u = SC_NLARGE;
-	return 0;
+	switch ((enum size)ctl_call_offset(call)) {
+	case QUANTUM_SIZE: call->value.size = QUANTUM; return 0;
+	case PAGE_SIZE_: call->value.size = os_page_size; return 0;
+	case HUGEPAGE_SIZE: call->value.size = OS_HUGEPAGE; return 0;
+	case TCACHE_MAX: call->value.size = opt.tcache_max; return 0;
+	}
+	unreachable_state();
 }
 
 /* ---- Decay of arenas to come. A row's offset is its kind. ---- */
@@ -74,8 +48,8 @@ nlextents(struct ctl_call *call)
 static int
 decay_ms(struct ctl_call *call)
 {
-	const struct field *field = call->row;
-	_Atomic(ssize_t) *ms = &pac_default_ms[field->offset];
+	const enum decay_kind kind = (enum decay_kind)ctl_call_offset(call);
+	_Atomic(ssize_t) *ms = &pac_default_ms[kind];
 	ssize_t new;
 
 	/* Relaxed: arenas made at the same time may have the old or the new one. */
@@ -86,7 +60,7 @@ decay_ms(struct ctl_call *call)
 	if (!decay_ms_is_valid(new))
 		return EFAULT;
 	store_relaxed(ms, new);
-	if (field->offset == DECAY_DIRTY)
+	if (kind == DECAY_DIRTY)
 		store_relaxed(&pac_default_bounded, false);
 	return 0;
 }
@@ -139,30 +113,27 @@ lookup(struct ctl_call *call)
 	return 0;
 }
 
-#define VALUE(name, type, act, doc) \
-	{ \
-		{ name, FIELD_##type, 0, doc }, CTL_READ, 0, act \
-	}
+#define ARENAS_ROWS(ROW) \
+	ROW(narenas, UNSIGNED, CTL_READ, 0, count, NARENAS, \
+	    "One past the highest index of an arena.") \
+	ROW(dirty_decay_ms, SSIZE, CTL_READ | CTL_WRITE, 0, decay_ms, DECAY_DIRTY, \
+	    "arena.<i>.dirty_decay_ms of arenas made later.") \
+	ROW(muzzy_decay_ms, SSIZE, CTL_READ | CTL_WRITE, 0, decay_ms, DECAY_MUZZY, \
+	    "arena.<i>.muzzy_decay_ms of arenas made later.") \
+	ROW(quantum, SIZE, CTL_READ, 0, size, QUANTUM_SIZE, \
+	    "Bytes between the smallest size classes.") \
+	ROW(page, SIZE, CTL_READ, 0, size, PAGE_SIZE_, "Bytes of a page.") \
+	ROW(hugepage, SIZE, CTL_READ, 0, size, HUGEPAGE_SIZE, "Bytes of a huge page.") \
+	ROW(tcache_max, SIZE, CTL_READ, 0, size, TCACHE_MAX, \
+	    "Largest object in a thread's own slabs, in bytes.") \
+	ROW(nbins, UNSIGNED, CTL_READ, 0, count, NBINS, "Small size classes.") \
+	ROW(nhbins, UNSIGNED, CTL_READ, 0, count, NHBINS, \
+	    "Size classes in a thread's own slabs.") \
+	ROW(nlextents, UNSIGNED, CTL_READ, 0, count, NLEXTENTS, "Large size classes.") \
+	ROW(create, UNSIGNED, CTL_READ | CTL_MUST_READ | CTL_ARGUMENT, \
+	    sizeof(extent_hooks_t *), create, 0, \
+	    "Makes a manual arena, and tells its index; takes an extent_hooks_t *.") \
+	ROW(lookup, UNSIGNED, CTL_READ | CTL_NEEDS_NEW, sizeof(void *), lookup, 0, \
+	    "The arena of an object; takes its address.")
 
-const struct ctl_row arenas_rows[] = {
-	VALUE("narenas", UNSIGNED, narenas, "One past the highest index of an arena."),
-	{ { "dirty_decay_ms", FIELD_SSIZE, DECAY_DIRTY,
-	      "arena.<i>.dirty_decay_ms of later ones." },
-	    CTL_READ | CTL_WRITE, 0, decay_ms },
-	{ { "muzzy_decay_ms", FIELD_SSIZE, DECAY_MUZZY,
-	      "arena.<i>.muzzy_decay_ms of later ones." },
-	    CTL_READ | CTL_WRITE, 0, decay_ms },
-	VALUE("quantum", SIZE, quantum, "Bytes between the smallest size classes."),
-	VALUE("page", SIZE, page, "Bytes of a page."),
-	VALUE("hugepage", SIZE, hugepage, "Bytes of a huge page."),
-	VALUE("tcache_max", SIZE, tcache_max,
-	    "Largest object in a thread's own slabs, in bytes."),
-	VALUE("nbins", UNSIGNED, nbins, "Small size classes."),
-	VALUE("nhbins", UNSIGNED, nhbins, "Size classes in a thread's own slabs."),
-	VALUE("nlextents", UNSIGNED, nlextents, "Large size classes."),
-	{ { "create", FIELD_UNSIGNED, 0, "Makes an arena; takes an extent_hooks_t *." },
-	    CTL_READ | CTL_MUST_READ | CTL_ARGUMENT, sizeof(extent_hooks_t *), create },
-	{ { "lookup", FIELD_UNSIGNED, 0, "The arena of an object; takes its address." },
-	    CTL_READ | CTL_NEEDS_NEW, sizeof(void *), lookup },
-};
-const unsigned n_arenas_rows = COUNT_OF(arenas_rows);
+CTL_ROWS(arenas, ARENAS_ROWS);

@@ -35,41 +35,41 @@ epoch(struct ctl_call *call)
 	return 0;
 }
 
-const struct ctl_row root_rows[] = {
-	{ { "version", FIELD_STRING, 0, "Version of the interface, and of tract." },
-	    CTL_READ, 0, version },
-	{ { "epoch", FIELD_U64, 0,
-	      "Number of the snapshot; writing anything makes a new one." },
-	    CTL_READ | CTL_WRITE, 0, epoch },
-};
-const unsigned n_root_rows = COUNT_OF(root_rows);
+/* Background threads are not in this version. */
+#define ROOT_ROWS(ROW) \
+	ROW(version, STRING, CTL_READ, 0, version, 0, \
+	    "Version of the interface, and of tract.") \
+	ROW(epoch, U64, CTL_READ | CTL_WRITE, 0, epoch, 0, \
+	    "Number of the snapshot of statistics; writing anything makes a new one, " \
+	    "and " \
+	    "what is read is its number.") \
+	ROW(background_thread, BOOL, CTL_READ | CTL_WRITE | CTL_MISSING, 0, NULL, 0, \
+	    "Do background threads purge?") \
+	ROW(max_background_threads, SIZE, CTL_READ | CTL_WRITE | CTL_MISSING, 0, NULL, \
+	    0, "Most background threads.")
+
+CTL_ROWS(root, ROOT_ROWS);
 
 /* ---- opt.malloc_conf: a row's offset is its source. ---- */
 
 static int
 conf_source(struct ctl_call *call)
 {
-	const struct field *field = call->row;
-
-	call->value.string = options_source((enum conf_source)field->offset);
+	call->value.string = options_source((enum conf_source)ctl_call_offset(call));
 	return call->value.string == NULL ? ENOENT : 0;
 }
 
-#define ROW(name, source, doc) \
-	{ \
-		{ #name, FIELD_STRING, source, doc }, CTL_READ, 0, conf_source \
-	}
+#define MALLOC_CONF_ROWS(ROW) \
+	ROW(symlink, STRING, CTL_READ, 0, conf_source, CONF_SYMLINK, \
+	    "Options in the target of the symbolic link.") \
+	ROW(env_var, STRING, CTL_READ, 0, conf_source, CONF_ENVIRONMENT, \
+	    "Options in the environment variable.") \
+	ROW(global_var, STRING, CTL_READ, 0, conf_source, CONF_GLOBAL, \
+	    "Options in the variable malloc_conf.") \
+	ROW(global_var_2_conf_harder, STRING, CTL_READ, 0, conf_source, CONF_HARDER, \
+	    "Options in the variable malloc_conf_2_conf_harder.")
 
-const struct ctl_row malloc_conf_rows[] = {
-	ROW(symlink, CONF_SYMLINK, "Target of the symbolic link."),
-	ROW(env_var, CONF_ENVIRONMENT, "The environment variable."),
-	ROW(global_var, CONF_GLOBAL, "The variable malloc_conf."),
-	ROW(global_var_2_conf_harder, CONF_HARDER,
-	    "The variable malloc_conf_2_conf_harder."),
-};
-const unsigned n_malloc_conf_rows = COUNT_OF(malloc_conf_rows);
-
-#undef ROW
+CTL_ROWS(malloc_conf, MALLOC_CONF_ROWS);
 
 /* ---- stats.mutexes ---- */
 
@@ -81,11 +81,10 @@ reset_mutexes(struct ctl_call *call)
 	return 0;
 }
 
-const struct ctl_row mutexes_rows[] = {
-	{ { "reset", FIELD_BOOL, 0, "Zero the counters of every lock." }, 0, 0,
-	    reset_mutexes },
-};
-const unsigned n_mutexes_rows = COUNT_OF(mutexes_rows);
+#define MUTEXES_ROWS(ROW) \
+	ROW(reset, BOOL, 0, 0, reset_mutexes, 0, "Zero the counters of every lock.")
+
+CTL_ROWS(mutexes, MUTEXES_ROWS);
 
 /* ---- approximate_stats ---- */
 
@@ -106,8 +105,8 @@ approximate_active(struct ctl_call *call)
 	return 0;
 }
 
-const struct ctl_row approximate_rows[] = {
-	{ { "active", FIELD_SIZE, 0, "Active bytes now, without a new epoch." }, CTL_READ,
-	    0, approximate_active },
-};
-const unsigned n_approximate_rows = COUNT_OF(approximate_rows);
+#define APPROXIMATE_ROWS(ROW) \
+	ROW(active, SIZE, CTL_READ, 0, approximate_active, 0, \
+	    "Bytes of pages that hold live objects, now, without a new epoch.")
+
+CTL_ROWS(approximate, APPROXIMATE_ROWS);

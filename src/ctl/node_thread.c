@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * node_thread -- thread.*, thread.tcache.*, and explicit caches, tcache.*.
+ * node_thread -- thread.*, thread.peak.*.
  *
  * Byte counters cost every call of a thread, so a thread counts only from its first
  * question on, from zero; then exactly.
@@ -118,115 +118,19 @@ thread_idle(struct ctl_call *call)
 	return 0;
 }
 
-#define COMMAND(name, act, doc) \
-	{ \
-		{ name, FIELD_BOOL, 0, doc }, 0, 0, act \
-	}
+#define THREAD_ROWS(ROW) \
+	ROW(arena, UNSIGNED, CTL_READ | CTL_WRITE, 0, thread_arena, 0, \
+	    "Arena of the calling thread.") \
+	ROW(allocated, U64, CTL_READ, 0, thread_allocated, 0, \
+	    "Bytes the thread allocated since it first asked; every call counts.") \
+	ROW(allocatedp, POINTER, CTL_READ, 0, thread_allocatedp, 0, \
+	    "Where that counter is.") \
+	ROW(deallocated, U64, CTL_READ, 0, thread_deallocated, 0, \
+	    "Bytes the thread freed since it first asked; every call counts.") \
+	ROW(deallocatedp, POINTER, CTL_READ, 0, thread_deallocatedp, 0, \
+	    "Where that counter is.") \
+	ROW(idle, BOOL, 0, 0, thread_idle, 0, \
+	    "The thread will not allocate for a while: gives back what is free in its " \
+	    "slabs, and all free pages of an arena that it uses nearly alone.")
 
-const struct ctl_row thread_rows[] = {
-	{ { "arena", FIELD_UNSIGNED, 0, "Arena of the calling thread." },
-	    CTL_READ | CTL_WRITE, 0, thread_arena },
-	{ { "allocated", FIELD_U64, 0, "Bytes it allocated since it first asked." },
-	    CTL_READ, 0, thread_allocated },
-	{ { "allocatedp", FIELD_POINTER, 0, "Where that counter is." }, CTL_READ, 0,
-	    thread_allocatedp },
-	{ { "deallocated", FIELD_U64, 0, "Bytes it freed since it first asked." },
-	    CTL_READ, 0, thread_deallocated },
-	{ { "deallocatedp", FIELD_POINTER, 0, "Where that counter is." }, CTL_READ, 0,
-	    thread_deallocatedp },
-	COMMAND("idle", thread_idle, "The thread will not allocate for a while."),
-};
-const unsigned n_thread_rows = COUNT_OF(thread_rows);
-
-/* ---- thread.tcache ---- */
-
-/* Off gives the slabs away: frees would find an owner that never looks. */
-static int
-tcache_enabled(struct ctl_call *call)
-{
-	struct thread *thread = thread_start();
-	bool enable;
-
-	if (thread == NULL)
-		return EAGAIN;
-	call->value.flag = (thread->modes & MODE_NO_TCACHE) == 0;
-	if (call->new == NULL)
-		return 0;
-	/* The tcache may be at work already. */
-	if (thread_n_hooks != 0)
-		return EAGAIN;
-	memcpy(&enable, call->new, sizeof enable);
-	if (enable) {
-		thread_clear_mode(thread, MODE_NO_TCACHE);
-	} else if (call->value.flag) {
-		thread_set_mode(thread, MODE_NO_TCACHE);
-		if (thread->tcache != NULL)
-			tcache_share_slabs(thread->tcache);
-	}
-	return 0;
-}
-
-static int
-tcache_max(struct ctl_call *call)
-{
-	call->value.size = opt.tcache_max;
-	return 0;
-}
-
-static int
-tcache_flush_own(struct ctl_call *call)
-{
-	struct thread *thread = thread_start();
-
-	(void)call;
-	if (thread == NULL || (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) != 0)
-		return EFAULT;
-	if (thread->tcache != NULL)
-		tcache_flush(thread->tcache);
-	return 0;
-}
-
-const struct ctl_row thread_tcache_rows[] = {
-	{ { "enabled", FIELD_BOOL, 0, "Does the thread have slabs of its own?" },
-	    CTL_READ | CTL_WRITE, 0, tcache_enabled },
-	{ { "max", FIELD_SIZE, 0, "Largest object in them, in bytes." }, CTL_READ, 0,
-	    tcache_max },
-	COMMAND("flush", tcache_flush_own, "Give back all that is free in them."),
-};
-const unsigned n_thread_tcache_rows = COUNT_OF(thread_tcache_rows);
-
-/* ---- tcache ---- */
-
-static int
-tcache_create(struct ctl_call *call)
-{
-	return explicit_tcache_create(&call->value.u) ? 0 : EFAULT;
-}
-
-static int
-tcache_flush_id(struct ctl_call *call)
-{
-	unsigned id;
-
-	memcpy(&id, call->new, sizeof id);
-	return explicit_tcache_flush(id) ? 0 : EFAULT;
-}
-
-static int
-tcache_destroy(struct ctl_call *call)
-{
-	unsigned id;
-
-	memcpy(&id, call->new, sizeof id);
-	return explicit_tcache_destroy(id) ? 0 : EFAULT;
-}
-
-const struct ctl_row tcache_rows[] = {
-	{ { "create", FIELD_UNSIGNED, 0, "Makes a cache for MALLOCX_TCACHE." },
-	    CTL_READ | CTL_MUST_READ, 0, tcache_create },
-	{ { "flush", FIELD_UNSIGNED, 0, "Empties one." }, CTL_NEEDS_NEW, 0,
-	    tcache_flush_id },
-	{ { "destroy", FIELD_UNSIGNED, 0, "Empties one and frees its number." },
-	    CTL_NEEDS_NEW, 0, tcache_destroy },
-};
-const unsigned n_tcache_rows = COUNT_OF(tcache_rows);
+CTL_ROWS(thread, THREAD_ROWS);

@@ -4,6 +4,7 @@
 #include "arena/arena.h"
 #include "base/bits.h"
 #include "config/options.h"
+#include "ctl/ctl.h"
 #include "ctl/snapshot.h"
 
 /* ---- Kinds of indices. ---- */
@@ -55,6 +56,22 @@ is_pages(size_t index)
 	return index < page_class_count();
 }
 
+/* Lists of partly used page slabs, by their longest free run; sizes of batches. */
+#define HPA_LISTS 64
+#define HPA_BATCHES 9
+
+static bool
+is_hpa_list(size_t index)
+{
+	return index < HPA_LISTS;
+}
+
+static bool
+is_hpa_batch(size_t index)
+{
+	return index < HPA_BATCHES;
+}
+
 const struct ctl_index_kind ctl_index_kinds[] = {
 	{ "<arena>",
 	    is_arena }, /* an arena's index, used or not; all arenas; destroyed ones */
@@ -62,6 +79,8 @@ const struct ctl_index_kind ctl_index_kinds[] = {
 	{ "<bin>", is_bin },
 	{ "<large>", is_large },
 	{ "<pages>", is_pages },
+	{ "<slabs>", is_hpa_list },
+	{ "<batch>", is_hpa_batch },
 };
 const unsigned ctl_n_index_kinds = COUNT_OF(ctl_index_kinds);
 
@@ -77,7 +96,7 @@ locate_options(const unsigned index[CTL_INDICES])
 static const char *
 option_value_name(const struct field *field, int value)
 {
-	return CONTAINER_OF(field, const struct option, field)->names[value];
+	return option_word(CONTAINER_OF(field, const struct option, field), value);
 }
 
 static const void *
@@ -106,11 +125,33 @@ locate_total(const unsigned index[CTL_INDICES])
 	return snapshot_total();
 }
 
+/* A member's offset within a group of several locks is that of the lock. */
 static const void *
-locate_ctl_mutex(const unsigned index[CTL_INDICES])
+locate_mutexes(const unsigned index[CTL_INDICES])
 {
 	(void)index;
-	return snapshot_ctl_mutex();
+	return snapshot_mutexes();
+}
+
+/* Background threads and huge pages are not in this version: nothing ever happened. */
+static const union {
+	struct background_figures background;
+	struct hpa_shard_figures shard;
+	struct hpa_slabs_figures slabs;
+	struct hpa_alloc_figures alloc;
+} nothing;
+
+static const void *
+locate_background(const unsigned index[CTL_INDICES])
+{
+	(void)index;
+	return &nothing;
+}
+
+static const void *
+locate_hpa(const unsigned index[CTL_INDICES])
+{
+	return record_of(index[0]) == NULL ? NULL : &nothing;
 }
 
 static const void *
@@ -140,70 +181,172 @@ locate_extent(const unsigned index[CTL_INDICES])
 	return r == NULL ? NULL : &r->extents[index[1]];
 }
 
-/* ---- The table. ---- */
+/* ---- Rows, and where their bytes are. ---- */
 
-#define ACTS(path_, rows_) \
-	{ \
-		.path = (path_), .rows = (rows_), .n_rows = &n_##rows_, \
-		.stride = sizeof(struct ctl_row), .acts = true \
-	}
-#define VALUES(path_, rows_, locate_) \
-	{ \
-		.path = (path_), .rows = (rows_), .n_rows = &n_##rows_, \
-		.stride = sizeof(struct field), .locate = (locate_) \
-	}
-#define STATS(path_, list, locate_, offset_) \
-	{ \
-		.path = (path_), .rows = list##_stats_rows, .n_rows = &n_##list##_stats, \
-		.stride = sizeof(struct stat_row), .guard = CTL_SNAPSHOT, \
-		.locate = (locate_), .offset = (offset_) \
-	}
-#define IN_RECORD(member) offsetof(struct arena_record, member)
-
-const struct ctl_group ctl_groups[] = {
-	ACTS("", root_rows),
-	VALUES("config", config_rows, locate_config),
-	{ .path = "opt",
-	    .rows = option_table,
-	    .n_rows = &option_count,
-	    .stride = sizeof(struct option),
-	    .locate = locate_options,
-	    .name_of = option_value_name },
-	ACTS("opt.malloc_conf", malloc_conf_rows),
-	ACTS("thread", thread_rows),
-	ACTS("thread.tcache", thread_tcache_rows),
-	ACTS("tcache", tcache_rows),
-	ACTS("arena.<arena>", arena_rows),
-	ACTS("arenas", arenas_rows),
-	VALUES("arenas.bin.<bin>", bin_value_rows, locate_bin_values),
-	VALUES("arenas.lextent.<large>", lextent_value_rows, locate_lextent_value),
-	STATS("stats", total, locate_total, 0),
-	ACTS("stats.mutexes", mutexes_rows),
-	STATS("stats.mutexes.ctl", mutex, locate_ctl_mutex, 0),
-	STATS("stats.arenas.<seen>", arena, locate_record, IN_RECORD(arena)),
-	STATS("stats.arenas.<seen>.small", classes, locate_record, IN_RECORD(small)),
-	STATS("stats.arenas.<seen>.large", classes, locate_record, IN_RECORD(large)),
-#define ARENA_MUTEX(name) \
-	STATS("stats.arenas.<seen>.mutexes." #name, mutex, locate_record, \
-	    IN_RECORD(mutexes) + ARENA_MUTEX_##name * sizeof(struct mutex_figures)),
-#include "ctl/stats.def"
-	STATS("stats.arenas.<seen>.bins.<bin>", bin, locate_bin, 0),
-	STATS("stats.arenas.<seen>.bins.<bin>.mutex", mutex, locate_bin,
-	    offsetof(struct bin_figures, mutex)),
-	STATS("stats.arenas.<seen>.lextents.<large>", lextent, locate_lextent, 0),
-	STATS("stats.arenas.<seen>.extents.<pages>", extent, locate_extent, 0),
-	ACTS("approximate_stats", approximate_rows),
-	ACTS("experimental", experimental_rows),
-	ACTS("experimental.hooks", hooks_rows),
-	ACTS("experimental.utilization", utilization_rows),
-	ACTS("experimental.arenas.<arena>", experimental_arenas_rows),
+struct ctl_table {
+	const void *rows;
+	const unsigned *n_rows;
+	ctl_act *const *acts;
+	const void *(*locate)(const unsigned index[CTL_INDICES]);
+	const char *(*name_of)(const struct field *field, int value);
+	uint16_t stride;
+	uint8_t guard;
 };
-const unsigned ctl_n_groups = COUNT_OF(ctl_groups);
 
-static_assert(COUNT_OF(ctl_groups) <= CTL_GROUPS_MAX, "numbers of groups fit in a byte");
+#define ACTS(name) \
+	{ \
+		.rows = name##_rows, .n_rows = &n_##name##_rows, .acts = name##_acts, \
+		.stride = sizeof(struct ctl_row) \
+	}
+#define VALUES(name, locate_) \
+	{ \
+		.rows = name##_rows, .n_rows = &n_##name##_rows, .locate = (locate_), \
+		.stride = sizeof(struct field) \
+	}
+#define STATS(list, locate_) \
+	{ \
+		.rows = list##_stats_rows, .n_rows = &n_##list##_stats, \
+		.locate = (locate_), .stride = sizeof(struct stat_row), \
+		.guard = CTL_SNAPSHOT \
+	}
+#define OPTIONS \
+	{ \
+		.rows = option_table, .n_rows = &option_count, .locate = locate_options, \
+		.name_of = option_value_name, .stride = sizeof(struct option) \
+	}
+
+/* TABLE(word for it, what it is) */
+#define TABLES(TABLE) \
+	TABLE(ROOT, ACTS(root)) \
+	TABLE(CONFIG, VALUES(config, locate_config)) \
+	TABLE(OPTIONS, OPTIONS) \
+	TABLE(MALLOC_CONF, ACTS(malloc_conf)) \
+	TABLE(THREAD, ACTS(thread)) \
+	TABLE(THREAD_TCACHE, ACTS(thread_tcache)) \
+	TABLE(THREAD_PROF, ACTS(thread_prof)) \
+	TABLE(TCACHE, ACTS(tcache)) \
+	TABLE(ARENA, ACTS(arena)) \
+	TABLE(ARENAS, ACTS(arenas)) \
+	TABLE(BIN_VALUES, VALUES(bin_value, locate_bin_values)) \
+	TABLE(LEXTENT_VALUE, VALUES(lextent_value, locate_lextent_value)) \
+	TABLE(PROF, ACTS(prof)) \
+	TABLE(PROF_STATS, ACTS(prof_stats)) \
+	TABLE(TOTAL, STATS(total, locate_total)) \
+	TABLE(BACKGROUND, STATS(background, locate_background)) \
+	TABLE(MUTEXES, ACTS(mutexes)) \
+	TABLE(PROCESS_MUTEX, STATS(mutex, locate_mutexes)) \
+	TABLE(ARENA_STATS, STATS(arena, locate_record)) \
+	TABLE(CLASSES, STATS(classes, locate_record)) \
+	TABLE(ARENA_MUTEX, STATS(mutex, locate_record)) \
+	TABLE(BIN, STATS(bin, locate_bin)) \
+	TABLE(BIN_MUTEX, STATS(mutex, locate_bin)) \
+	TABLE(LEXTENT, STATS(lextent, locate_lextent)) \
+	TABLE(EXTENT, STATS(extent, locate_extent)) \
+	TABLE(HPA_SHARD, STATS(hpa_shard, locate_hpa)) \
+	TABLE(HPA_SLABS, STATS(hpa_slabs, locate_hpa)) \
+	TABLE(HPA_ALLOC, STATS(hpa_alloc, locate_hpa)) \
+	TABLE(APPROXIMATE, ACTS(approximate)) \
+	TABLE(EXPERIMENTAL, ACTS(experimental)) \
+	TABLE(HOOKS, ACTS(hooks)) \
+	TABLE(UTILIZATION, ACTS(utilization)) \
+	TABLE(EXPERIMENTAL_ARENAS, ACTS(experimental_arenas)) \
+	TABLE(PROF_RECENT, ACTS(prof_recent))
+
+#define TABLE_WORD(word, ...) TABLE_##word,
+#define TABLE_ITSELF(word, ...) __VA_ARGS__,
+
+enum { TABLES(TABLE_WORD) };
+static const struct ctl_table tables[] = { TABLES(TABLE_ITSELF) };
+
+/* ---- The groups: text, for the same reason as rows. ---- */
+
+#define PATH_SIZE 56
+#define IN_RECORD(member) offsetof(struct arena_record, member)
+#define SEEN "stats.arenas.<seen>"
+
+static const struct {
+	char path[PATH_SIZE];
+	uint32_t offset; /* of the rows' struct in what `locate' finds */
+	uint8_t table;
+} group_texts[] = {
+	{ "", 0, TABLE_ROOT },
+	{ "config", 0, TABLE_CONFIG },
+	{ "opt", 0, TABLE_OPTIONS },
+	{ "opt.malloc_conf", 0, TABLE_MALLOC_CONF },
+	{ "thread", 0, TABLE_THREAD },
+	{ "thread.tcache", 0, TABLE_THREAD_TCACHE },
+	{ "thread.prof", 0, TABLE_THREAD_PROF },
+	{ "tcache", 0, TABLE_TCACHE },
+	{ "arena.<arena>", 0, TABLE_ARENA },
+	{ "arenas", 0, TABLE_ARENAS },
+	{ "arenas.bin.<bin>", 0, TABLE_BIN_VALUES },
+	{ "arenas.lextent.<large>", 0, TABLE_LEXTENT_VALUE },
+	{ "prof", 0, TABLE_PROF },
+	{ "prof.stats.bins.<bin>", 0, TABLE_PROF_STATS },
+	{ "prof.stats.lextents.<large>", 0, TABLE_PROF_STATS },
+	{ "stats", 0, TABLE_TOTAL },
+	{ "stats.background_thread", 0, TABLE_BACKGROUND },
+	{ "stats.mutexes", 0, TABLE_MUTEXES },
+#define PROCESS_MUTEX(name) \
+	{ "stats.mutexes." #name, PROCESS_MUTEX_##name * sizeof(struct mutex_figures), \
+		TABLE_PROCESS_MUTEX },
+#include "ctl/stats.def"
+	{ SEEN, IN_RECORD(arena), TABLE_ARENA_STATS },
+	{ SEEN ".small", IN_RECORD(small), TABLE_CLASSES },
+	{ SEEN ".large", IN_RECORD(large), TABLE_CLASSES },
+#define ARENA_MUTEX(name) \
+	{ SEEN ".mutexes." #name, \
+		IN_RECORD(mutexes) + ARENA_MUTEX_##name * sizeof(struct mutex_figures), \
+		TABLE_ARENA_MUTEX },
+#include "ctl/stats.def"
+	{ SEEN ".bins.<bin>", 0, TABLE_BIN },
+	{ SEEN ".bins.<bin>.mutex", offsetof(struct bin_figures, mutex),
+	    TABLE_BIN_MUTEX },
+	{ SEEN ".lextents.<large>", 0, TABLE_LEXTENT },
+	{ SEEN ".extents.<pages>", 0, TABLE_EXTENT },
+	{ SEEN ".hpa_shard", 0, TABLE_HPA_SHARD },
+	{ SEEN ".hpa_shard.slabs", 0, TABLE_HPA_SLABS },
+	{ SEEN ".hpa_shard.full_slabs", 0, TABLE_HPA_SLABS },
+	{ SEEN ".hpa_shard.empty_slabs", 0, TABLE_HPA_SLABS },
+	{ SEEN ".hpa_shard.nonfull_slabs.<slabs>", 0, TABLE_HPA_SLABS },
+	{ SEEN ".hpa_shard.alloc.<batch>", 0, TABLE_HPA_ALLOC },
+	{ "approximate_stats", 0, TABLE_APPROXIMATE },
+	{ "experimental", 0, TABLE_EXPERIMENTAL },
+	{ "experimental.hooks", 0, TABLE_HOOKS },
+	{ "experimental.utilization", 0, TABLE_UTILIZATION },
+	{ "experimental.arenas.<arena>", 0, TABLE_EXPERIMENTAL_ARENAS },
+	{ "experimental.prof_recent", 0, TABLE_PROF_RECENT },
+};
+
+struct ctl_group ctl_groups[COUNT_OF(group_texts)] BULKY;
+const unsigned ctl_n_groups = COUNT_OF(group_texts);
+
+static_assert(COUNT_OF(group_texts) <= CTL_GROUPS_MAX, "numbers of groups fit in a byte");
+
+unsigned
+ctl_call_offset(const struct ctl_call *call)
+{
+	const struct field *field = call->row;
+
+	return field->offset;
+}
 
 void
 nodes_boot(void)
 {
+	for (unsigned g = 0; g < ctl_n_groups; g++) {
+		const struct ctl_table *table = &tables[group_texts[g].table];
+		ctl_groups[g] = (struct ctl_group){
+			.path = group_texts[g].path,
+			.rows = table->rows,
+			.n_rows = table->n_rows,
+			.stride = table->stride,
+			.acts = table->acts,
+			.guard = table->guard,
+			.locate = table->locate,
+			.offset = group_texts[g].offset,
+			.name_of = table->name_of,
+		};
+	}
 	bin_values_boot();
 }

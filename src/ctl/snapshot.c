@@ -20,7 +20,7 @@ static uint64_t seen[BITMAP_WORDS(ARENAS_MAX + 1)] BULKY; /* in the last snapsho
 static struct arena_record merged BULKY, destroyed BULKY, retiring BULKY;
 static bool has_destroyed;
 static struct total_figures total;
-static struct mutex_figures ctl_mutex;
+static struct mutex_figures mutexes[PROCESS_MUTEXES] BULKY;
 
 static bool
 gather_index(unsigned index)
@@ -51,15 +51,18 @@ sum_up(void)
 		.metadata = a->base + a->internal,
 		.metadata_edata = a->metadata_edata,
 		.metadata_rtree = a->metadata_rtree,
+		.metadata_thp = a->metadata_thp,
 		.resident = a->resident,
 		.mapped = a->mapped,
 		.retained = a->retained,
+		.pinned = a->pinned,
 		/* Relaxed: a counter. */
 		.zero_reallocs = load_relaxed(&ctl_zero_reallocs),
 	};
+	merged.arena.dss = records[0] == NULL ? "" : records[0]->arena.dss;
 	merged.arena.dirty_decay_ms = pac_decay_ms(&arena_get(0)->pac, DECAY_DIRTY);
 	merged.arena.muzzy_decay_ms = pac_decay_ms(&arena_get(0)->pac, DECAY_MUZZY);
-	gather_mutex(&ctl_lock, &ctl_mutex);
+	gather_mutex(&ctl_lock, &mutexes[PROCESS_MUTEX_ctl]);
 }
 
 static int
@@ -134,9 +137,9 @@ snapshot_total(void)
 }
 
 const struct mutex_figures *
-snapshot_ctl_mutex(void)
+snapshot_mutexes(void)
 {
-	return &ctl_mutex;
+	return mutexes;
 }
 
 /*
@@ -165,6 +168,7 @@ snapshot_retire(struct arena *arena)
 	gather_arena(arena, &retiring);
 	clear_states(&retiring);
 	arena_record_merge(&destroyed, &retiring);
+	destroyed.arena.dss = "disabled";
 	has_destroyed = true;
 	bitmap_clear(seen, arena->index);
 	mutex_unlock(&ctl_lock);

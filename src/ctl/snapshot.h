@@ -37,7 +37,8 @@ void snapshot_leave(void);
 /* Of an arena, of CTL_ARENAS_ALL or of CTL_ARENAS_DESTROYED; NULL: there was none. */
 const struct arena_record *snapshot_arena(size_t index);
 const struct total_figures *snapshot_total(void);
-const struct mutex_figures *snapshot_ctl_mutex(void);
+/* PROCESS_MUTEXES of them. */
+const struct mutex_figures *snapshot_mutexes(void);
 
 /* ---- with the lock not held ---- */
 

@@ -38,6 +38,26 @@ const struct stat_row total_stats_rows[] = {
 #define STAT_TOTAL(name, type, merge, doc) STAT_ROW(total_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
+const struct stat_row background_stats_rows[] = {
+#define STAT_BACKGROUND(name, type, merge, doc) \
+	STAT_ROW(background_figures, name, type, merge, doc)
+#include "ctl/stats.def"
+};
+const struct stat_row hpa_shard_stats_rows[] = {
+#define STAT_HPA_SHARD(name, type, merge, doc) \
+	STAT_ROW(hpa_shard_figures, name, type, merge, doc)
+#include "ctl/stats.def"
+};
+const struct stat_row hpa_slabs_stats_rows[] = {
+#define STAT_HPA_SLABS(name, type, merge, doc) \
+	STAT_ROW(hpa_slabs_figures, name, type, merge, doc)
+#include "ctl/stats.def"
+};
+const struct stat_row hpa_alloc_stats_rows[] = {
+#define STAT_HPA_ALLOC(name, type, merge, doc) \
+	STAT_ROW(hpa_alloc_figures, name, type, merge, doc)
+#include "ctl/stats.def"
+};
 
 const unsigned n_mutex_stats = COUNT_OF(mutex_stats_rows);
 const unsigned n_arena_stats = COUNT_OF(arena_stats_rows);
@@ -46,9 +66,18 @@ const unsigned n_bin_stats = COUNT_OF(bin_stats_rows);
 const unsigned n_lextent_stats = COUNT_OF(lextent_stats_rows);
 const unsigned n_extent_stats = COUNT_OF(extent_stats_rows);
 const unsigned n_total_stats = COUNT_OF(total_stats_rows);
+const unsigned n_background_stats = COUNT_OF(background_stats_rows);
+const unsigned n_hpa_shard_stats = COUNT_OF(hpa_shard_stats_rows);
+const unsigned n_hpa_slabs_stats = COUNT_OF(hpa_slabs_stats_rows);
+const unsigned n_hpa_alloc_stats = COUNT_OF(hpa_alloc_stats_rows);
 
-const char *const arena_mutex_names[ARENA_MUTEXES] = {
+const char arena_mutex_names[ARENA_MUTEXES][MUTEX_NAME_SIZE] = {
 #define ARENA_MUTEX(name) #name,
+#include "ctl/stats.def"
+};
+
+const char process_mutex_names[PROCESS_MUTEXES][MUTEX_NAME_SIZE] = {
+#define PROCESS_MUTEX(name) #name,
 #include "ctl/stats.def"
 };
 

@@ -27,6 +27,7 @@ typedef uint32_t stat_type_U32;
 typedef unsigned stat_type_UNSIGNED;
 typedef size_t stat_type_SIZE;
 typedef ssize_t stat_type_SSIZE;
+typedef const char *stat_type_STRING;
 
 #define STAT_MEMBER(name, type, merge, doc) stat_type_##type name;
 
@@ -66,6 +67,26 @@ struct total_figures {
 #include "ctl/stats.def"
 };
 
+struct background_figures {
+#define STAT_BACKGROUND STAT_MEMBER
+#include "ctl/stats.def"
+};
+
+struct hpa_shard_figures {
+#define STAT_HPA_SHARD STAT_MEMBER
+#include "ctl/stats.def"
+};
+
+struct hpa_slabs_figures {
+#define STAT_HPA_SLABS STAT_MEMBER
+#include "ctl/stats.def"
+};
+
+struct hpa_alloc_figures {
+#define STAT_HPA_ALLOC STAT_MEMBER
+#include "ctl/stats.def"
+};
+
 #undef STAT_MEMBER
 
 enum arena_mutex {
@@ -74,7 +95,16 @@ enum arena_mutex {
 	ARENA_MUTEXES
 };
 
-extern const char *const arena_mutex_names[ARENA_MUTEXES];
+enum process_mutex {
+#define PROCESS_MUTEX(name) PROCESS_MUTEX_##name,
+#include "ctl/stats.def"
+	PROCESS_MUTEXES
+};
+
+#define MUTEX_NAME_SIZE 24
+
+extern const char arena_mutex_names[ARENA_MUTEXES][MUTEX_NAME_SIZE];
+extern const char process_mutex_names[PROCESS_MUTEXES][MUTEX_NAME_SIZE];
 
 /* Page classes: the multiples of the page below 16 KiB, then the large size classes. */
 #define PAGE_CLASSES_MAX (3 + SC_NLARGE)
@@ -91,9 +121,12 @@ struct arena_record {
 
 /* A table for each list. Arrays, so that the groups of control nodes can be constants. */
 extern const struct stat_row mutex_stats_rows[], arena_stats_rows[], classes_stats_rows[],
-    bin_stats_rows[], lextent_stats_rows[], extent_stats_rows[], total_stats_rows[];
+    bin_stats_rows[], lextent_stats_rows[], extent_stats_rows[], total_stats_rows[],
+    background_stats_rows[], hpa_shard_stats_rows[], hpa_slabs_stats_rows[],
+    hpa_alloc_stats_rows[];
 extern const unsigned n_mutex_stats, n_arena_stats, n_classes_stats, n_bin_stats,
-    n_lextent_stats, n_extent_stats, n_total_stats;
+    n_lextent_stats, n_extent_stats, n_total_stats, n_background_stats, n_hpa_shard_stats,
+    n_hpa_slabs_stats, n_hpa_alloc_stats;
 
 void arena_record_merge(struct arena_record *sum, const struct arena_record *one);
 

@@ -255,6 +255,7 @@ tree_resolve(const struct ctl_tree *tree, const size_t *mib, size_t length,
 		return ENOENT;
 	node->group = &tree->groups[place.group];
 	node->row = tree_row(node->group, (unsigned)(leaf - tree->n_groups));
+	node->act = tree_row_act(node->group, (unsigned)(leaf - tree->n_groups));
 	return 0;
 }
 

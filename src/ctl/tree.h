@@ -44,16 +44,20 @@ enum ctl_access {
 	CTL_NEEDS_NEW = 8,    /* something must be written */
 	CTL_MUST_READ = 16,   /* has an effect: must be read, with the exact length */
 	CTL_OWN_LENGTHS = 32, /* the handler checks lengths and copies */
+	CTL_MISSING =
+	    64, /* its feature is not in this build: ENOENT, whatever is asked */
 };
 
 /* A row of a group that acts. Rows of other groups are any struct that begins with a
- * field. */
+ * field.  No pointers: see base/field.h. */
 struct ctl_row {
-	struct field field; /* offset: where the group's `locate' is used */
+	struct field field; /* offset: as its function uses it */
 	unsigned access;    /* of enum ctl_access; 0: a command */
-	size_t new_size;    /* bytes of what is written; 0: as what is read */
-	int (*act)(struct ctl_call *call); /* NULL: read through `locate' */
+	unsigned new_size;  /* bytes of what is written; 0: as what is read */
 };
+
+/* What a row does. 0 or an error, see ctl.h. */
+typedef int ctl_act(struct ctl_call *call);
 
 enum ctl_guard {
 	CTL_UNGUARDED, /* `locate' finds constants */
@@ -65,7 +69,9 @@ struct ctl_group {
 	const void *rows; /* NULL: none */
 	const unsigned *n_rows;
 	size_t stride; /* bytes of a row */
-	bool acts;     /* rows are struct ctl_row; else all are read only */
+	/* A row's function, for each; rows are struct ctl_row then.  NULL: all are values,
+	 * found through `locate', and read only. */
+	ctl_act *const *acts;
 	enum ctl_guard guard;
 	/* The object that the rows' fields describe lies `offset' bytes from here.
 	 * NULL: no such. */
@@ -98,6 +104,7 @@ struct ctl_tree {
 struct ctl_node {
 	const struct ctl_group *group;
 	const void *row; /* begins with a struct field */
+	ctl_act *act;    /* NULL: a value */
 	unsigned index[CTL_INDICES];
 };
 
@@ -130,6 +137,12 @@ tree_row_field(const struct ctl_group *group, unsigned i)
 
 /* The row of that name; NULL: none. */
 const struct field *tree_row_named(const struct ctl_group *group, const char *name);
+
+static inline ctl_act *
+tree_row_act(const struct ctl_group *group, unsigned i)
+{
+	return group->acts == NULL ? NULL : group->acts[i];
+}
 
 static inline unsigned
 tree_row_count(const struct ctl_group *group)

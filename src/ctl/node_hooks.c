@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * node_hooks -- experimental.hooks.*: functions of the program that are called on events.
+ * Profiling is not in this version, so its hooks are not there.
+ */
+#include <string.h>
+
+#include "arena/misuse.h"
+#include "base/bits.h"
+#include "ctl/ctl.h"
+#include "ctl/nodes.h"
+
+/* NULL: abort as usual. */
+static int
+safety_check_abort(struct ctl_call *call)
+{
+	if (call->new != NULL)
+		memcpy(&misuse_abort, call->new, sizeof misuse_abort);
+	return 0;
+}
+
+#define HOOKS_ROWS(ROW) \
+	ROW(prof_backtrace, POINTER, CTL_READ | CTL_WRITE | CTL_MISSING, 0, NULL, 0, \
+	    "What unwinds the stack for profiling.") \
+	ROW(prof_dump, POINTER, CTL_READ | CTL_WRITE | CTL_MISSING, 0, NULL, 0, \
+	    "Called after a profile has been written.") \
+	ROW(prof_sample, POINTER, CTL_READ | CTL_WRITE | CTL_MISSING, 0, NULL, 0, \
+	    "Called for each sampled allocation.") \
+	ROW(prof_sample_free, POINTER, CTL_READ | CTL_WRITE | CTL_MISSING, 0, NULL, 0, \
+	    "Called when a sampled object is freed.") \
+	ROW(safety_check_abort, POINTER, CTL_WRITE, 0, safety_check_abort, 0, \
+	    "Called instead of abort on misuse, with the line that tells it.")
+
+CTL_ROWS(hooks, HOOKS_ROWS);
