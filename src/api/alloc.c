@@ -78,6 +78,7 @@ alloc_shared(struct arena *arena, unsigned szind)
 {
 	void *p = NULL;
 
+	arena_tick_now_and_then(arena);
 	return bin_fill(arena, szind, 1, &p) == 1 ? p : NULL;
 }
 

@@ -115,6 +115,15 @@ alloc_usable_size(const void *p, const struct edata *e)
 	}
 }
 
+static NOINLINE void
+free_extent(struct edata *e)
+{
+	struct arena *arena = arena_of(e);
+
+	large_free(e);
+	arena_tick_now_and_then(arena);
+}
+
 static void
 free_large(struct tcache *tc, struct edata *e, void *p)
 {
@@ -131,7 +140,7 @@ free_large(struct tcache *tc, struct edata *e, void *p)
 		if (tcache_large_keep(tc, e))
 			return;
 	}
-	large_free(e);
+	free_extent(e);
 }
 
 static void
@@ -141,6 +150,7 @@ free_shared(struct edata *e, void *p)
 
 	if (UNLIKELY(bin_free(arena, e, p) == BIN_DOUBLE_FREE))
 		misuse_report("double free", p, e);
+	arena_tick_now_and_then(arena);
 }
 
 static void

@@ -171,13 +171,26 @@ arena_decay(struct arena *arena, enum purge_extent how)
 void
 arena_tick(struct arena *arena, uint64_t now_ns)
 {
-	(void)now_ns;
-	/* Relaxed: a hint; a missed one is seen at the next tick. */
+	/* Relaxed: hints; what is missed is seen at the next tick. */
+	store_relaxed(&arena->ticked_ns, now_ns);
 	if (!load_relaxed(&arena->has_deferred))
 		return;
 	pac_decay(&arena->pac, PURGE_BY_CURVE);
 	if (pac_dirty_pages(&arena->pac) == 0 && pac_muzzy_pages(&arena->pac) == 0)
 		store_relaxed(&arena->has_deferred, false);
+}
+
+/* As often as a tcache is trimmed. */
+#define TICK_NS ((uint64_t)10 * 1000 * 1000)
+
+NOINLINE void
+arena_tick_if_due(struct arena *arena)
+{
+	const uint64_t now = os_clock_coarse_ns();
+
+	/* Relaxed: where two threads tick at once, decay lets one of them work. */
+	if (now - load_relaxed(&arena->ticked_ns) >= TICK_NS)
+		arena_tick(arena, now);
 }
 
 void

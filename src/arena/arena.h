@@ -61,6 +61,7 @@ struct arena {
 	struct pai *pai;
 	_Atomic(bool)
 	    has_deferred; /* the page allocator has work for later; relaxed, a hint */
+	_Atomic(uint64_t) ticked_ns; /* when that was looked at; relaxed, a hint */
 	struct mutex large_lock;
 	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */
 	uint8_t large_epoch; /* As a bin's. Guarded by large_lock. */
@@ -138,6 +139,17 @@ void arena_destroy(struct arena *arena);
 void arena_decay(struct arena *arena, enum purge_extent how);
 /* Deferred work that is due, if there may be any: called from slow paths now and then. */
 void arena_tick(struct arena *arena, uint64_t now_ns);
+/* The same, if the last time is a while ago. */
+void arena_tick_if_due(struct arena *arena);
+
+/* For calls that no tcache counts.  No lock is held. */
+static inline void
+arena_tick_now_and_then(struct arena *arena)
+{
+	/* Relaxed: a hint. */
+	if (load_relaxed(&arena->has_deferred))
+		arena_tick_if_due(arena);
+}
 /* Walk everything; aborts through assert on a broken invariant.  Takes the locks.  The first may be
  * called at any time, the second while no other thread uses the arena. */
 void arena_check_shared(struct arena *arena);
