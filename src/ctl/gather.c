@@ -214,6 +214,30 @@ add_mixed(struct bin_figures *bin, const struct mixed_stats *mixed, unsigned szi
 	bin->curregs += mixed->n_malloc[szind] - mixed->n_dalloc[szind];
 }
 
+/* Free regions of the class's own slabs. */
+static void
+add_free(struct arena_record *r, const struct class_figures *f, unsigned szind)
+{
+	const size_t all = f->bin.curslabs * slab_geometry[szind].nregs,
+		     taken = f->bin.curregs + f->owned_free;
+
+	r->arena.owned_free += f->owned_free * size_class_size(szind);
+	if (all > taken)
+		r->arena.shared_free += (all - taken) * size_class_size(szind);
+}
+
+/* Free bytes of mixed slabs. */
+static size_t
+free_in_mixed(const struct mixed_stats *mixed)
+{
+	const size_t all = mixed->n_slabs * max_size(MIXED_SLAB_SIZE, os_page_size);
+	size_t live = 0;
+
+	for (unsigned i = 0; i < SC_NBINS; i++)
+		live += (mixed->n_malloc[i] - mixed->n_dalloc[i]) * size_class_size(i);
+	return all > live ? all - live : 0;
+}
+
 /* Slabs of all classes; returns their bytes. */
 static size_t
 gather_slabs(struct arena *arena, struct arena_record *r)
@@ -231,9 +255,10 @@ gather_slabs(struct arena *arena, struct arena_record *r)
 	/* After the bins: what was counted as live there has been counted as taken
 	 * here. */
 	gather_threads(arena, &threads);
-	r->arena.tcache_bytes = threads.large_bytes;
+	r->arena.large_kept = threads.large_bytes;
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		struct bin_figures *bin = &f[i].bin;
+		add_free(r, &f[i], i);
 		if (i < SC_NBINS)
 			add_mixed(bin, &mixed, i);
 		bin->nmalloc += threads.classes[i].n_taken;
@@ -244,7 +269,6 @@ gather_slabs(struct arena *arena, struct arena_record *r)
 		bin->ndalloc = bin->nmalloc - bin->curregs;
 		bin->nrequests = bin->nmalloc;
 		slab_bytes += bin->curslabs * slab_geometry[i].slab_size;
-		r->arena.tcache_bytes += f[i].owned_free * size_class_size(i);
 		if (i < SC_NBINS) {
 			r->bins[i] = *bin;
 			continue;
@@ -254,6 +278,8 @@ gather_slabs(struct arena *arena, struct arena_record *r)
 		r->large.nfills += bin->nfills;
 		r->large.nflushes += bin->nflushes;
 	}
+	r->arena.tcache_bytes = r->arena.owned_free + r->arena.large_kept;
+	r->arena.shared_free += free_in_mixed(&mixed);
 	return slab_bytes;
 }
 
@@ -376,6 +402,11 @@ gather_arena(struct arena *arena, struct arena_record *r)
 	const size_t active = r->arena.pactive * os_page_size;
 	if (active > slab_bytes)
 		r->large.allocated += active - slab_bytes;
+	/* And what lies in slabs, neither live nor free, fits no region. */
+	const size_t known = r->small.allocated + r->large.allocated + r->arena.owned_free
+	    + r->arena.shared_free;
+	if (active > known)
+		r->arena.slab_rounding = active - known;
 	/* Relaxed: set once, and a count. */
 	r->arena.uptime = os_clock_ns() - load_relaxed(&arena->created_ns);
 	r->arena.nthreads = load_relaxed(&arena->n_threads);

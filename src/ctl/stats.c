@@ -4,8 +4,26 @@
 #include "base/bits.h"
 #include "os/pages.h"
 
+/* What a type of stats.def means: how it is stored, its unit, whether a sum of it only
+ * grows. */
+#define TYPE_U64 FIELD_U64, STAT_COUNT, true
+#define TYPE_TALLY FIELD_SIZE, STAT_COUNT, true
+#define TYPE_SIZE FIELD_SIZE, STAT_COUNT, false
+#define TYPE_U32 FIELD_U32, STAT_COUNT, false
+#define TYPE_UNSIGNED FIELD_UNSIGNED, STAT_COUNT, false
+#define TYPE_BYTES FIELD_SIZE, STAT_BYTES, false
+#define TYPE_PAGES FIELD_SIZE, STAT_PAGES, false
+#define TYPE_PAGES64 FIELD_U64, STAT_PAGES, true
+#define TYPE_NS FIELD_U64, STAT_NS, true
+#define TYPE_MS FIELD_SSIZE, STAT_MS, false
+#define TYPE_STRING FIELD_STRING, STAT_TEXT, false
+
 #define STAT_ROW(owner, name, type, merge, doc) \
-	{ { #name, FIELD_##type, offsetof(struct owner, name), doc }, STAT_##merge },
+	STAT_ROW_OF(owner, name, TYPE_##type, STAT_##merge, doc)
+#define STAT_ROW_OF(...) STAT_ROW_AS(__VA_ARGS__)
+#define STAT_ROW_AS(owner, name, type, unit, grows, merge, doc) \
+	{ { #name, (type), offsetof(struct owner, name), doc }, (merge), (unit), \
+		(grows) && (merge) == STAT_SUM },
 
 const struct stat_row mutex_stats_rows[] = {
 #define STAT_MUTEX(name, type, merge, doc) STAT_ROW(mutex_figures, name, type, merge, doc)

@@ -7,6 +7,8 @@
  * equal the sums of their parts always:
  *
  *	small  = all bins                      large = all lextents (allocated: by pages)
+ *	active pages = small.allocated + large.allocated + owned_free + shared_free
+ *	               + slab_rounding
  *	stats.X = merged arena's X = sum of all arenas' X
  */
 #ifndef TRACT_CTL_STATS_H
@@ -17,16 +19,25 @@
 
 enum stat_merge { STAT_SUM, STAT_MAX, STAT_FIRST };
 
+enum stat_unit { STAT_COUNT, STAT_BYTES, STAT_PAGES, STAT_NS, STAT_MS, STAT_TEXT };
+
 struct stat_row {
 	struct field field; /* first: groups of control nodes are tables of these */
 	enum stat_merge merge;
+	enum stat_unit unit;
+	bool is_counter; /* it only grows */
 };
 
 typedef uint64_t stat_type_U64;
 typedef uint32_t stat_type_U32;
 typedef unsigned stat_type_UNSIGNED;
 typedef size_t stat_type_SIZE;
-typedef ssize_t stat_type_SSIZE;
+typedef size_t stat_type_TALLY;
+typedef size_t stat_type_BYTES;
+typedef size_t stat_type_PAGES;
+typedef uint64_t stat_type_PAGES64;
+typedef uint64_t stat_type_NS;
+typedef ssize_t stat_type_MS;
 typedef const char *stat_type_STRING;
 
 #define STAT_MEMBER(name, type, merge, doc) stat_type_##type name;

@@ -70,7 +70,7 @@ check_arena(unsigned index)
 	uint64_t allocated = 0, sums[5] = { 0 }, large[3] = { 0 }, live = 0;
 	uint64_t dirty = 0, muzzy = 0, retained = 0;
 	/* Regions beyond the slabs of their class lie in slabs of mixed classes. */
-	uint64_t mixed = 0, slab_bytes = 0;
+	uint64_t mixed = 0, slab_bytes = 0, ends = 0;
 
 	for (unsigned i = 0; i < node("arenas.nbins"); i++) {
 		const uint64_t regs = node("stats.arenas.%u.bins.%u.curregs", index, i);
@@ -83,10 +83,23 @@ check_arena(unsigned index)
 		if (regs > room)
 			mixed += (regs - room) * node("arenas.bin.%u.size", i);
 		slab_bytes += slabs * node("arenas.bin.%u.slab_size", i);
+		ends += slabs * node("arenas.bin.%u.slab_size", i)
+		    - room * node("arenas.bin.%u.size", i);
 		CHECK_EQ(regs,
 		    node("stats.arenas.%u.bins.%u.nmalloc", index, i)
 			- node("stats.arenas.%u.bins.%u.ndalloc", index, i));
 	}
+	CHECK_EQ(node("stats.arenas.%u.tcache_bytes", index),
+	    node("stats.arenas.%u.owned_free", index)
+		+ node("stats.arenas.%u.large_kept", index));
+	CHECK_EQ(node("stats.arenas.%u.pactive", index) * node("arenas.page"),
+	    node("stats.arenas.%u.small.allocated", index)
+		+ node("stats.arenas.%u.large.allocated", index)
+		+ node("stats.arenas.%u.owned_free", index)
+		+ node("stats.arenas.%u.shared_free", index)
+		+ node("stats.arenas.%u.slab_rounding", index));
+	CHECK(node("stats.arenas.%u.slab_rounding", index) >= ends);
+	CHECK(node("stats.arenas.%u.slab_rounding", index) <= slab_bytes / 8);
 	CHECK(mixed + slab_bytes
 	    <= node("stats.arenas.%u.pactive", index) * node("arenas.page"));
 	CHECK_EQ(allocated, node("stats.arenas.%u.small.allocated", index));
