@@ -179,7 +179,7 @@ count_down(struct tcache *tc, struct edata *e, unsigned count)
 }
 
 static void
-splice(struct tcache *tc, struct edata *e, uint64_t word)
+take_chain(struct tcache *tc, struct edata *e, uint64_t word)
 {
 	void *head = chain_head(word);
 
@@ -202,7 +202,7 @@ tcache_drain(struct tcache *tc)
 	while (e != NULL) {
 		struct edata *next = load_relaxed(&e->announced_next);
 		if (LIKELY(load_relaxed(&e->owner) == tc))
-			splice(tc, e, exchange_acq_rel(&e->remote, 0));
+			take_chain(tc, e, exchange_acq_rel(&e->remote, 0));
 		else
 			return_to_bin(e);
 		e = next;

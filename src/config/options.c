@@ -357,7 +357,7 @@ static const char *const source_titles[CONF_SOURCES] = {
 	    "string pointed to by the global variable malloc_conf_2_conf_harder",
 };
 
-/* A compiler can put the prefix before the name (in the amalgamation it does), not into capitals. */
+/* A compiler can put the prefix before the name, as in the amalgamation, but not into capitals. */
 const char *
 conf_env_name(void)
 {
