@@ -5,6 +5,8 @@
 #ifndef TRACT_BASE_ATTR_H
 #define TRACT_BASE_ATTR_H
 
+#include "tract_config.h"
+
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define HOT __attribute__((hot, aligned(64)))
@@ -14,7 +16,7 @@
 #define UNUSED __attribute__((unused))
 #define ALIGNED(n) __attribute__((aligned(n)))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define EXPORT __attribute__((visibility("default")))
+#define EXPORT __attribute__((visibility(CONFIG_VISIBILITY)))
 #define WEAK __attribute__((weak))
 /* Another name of a function; gcc compares its attributes. */
 #if defined __clang__

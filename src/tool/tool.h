@@ -14,7 +14,9 @@
 
 #include "base/attr.h"
 
+#ifndef TOOL_LIBRARY
 #define TOOL_LIBRARY "libtract.so.1"
+#endif
 
 /* The statuses of env(1) and nohup(1): what is not the command's own fault lies above
  * 124. */
