@@ -72,8 +72,8 @@ move_pages(struct edata *from, void *to, size_t bytes)
 
 	if (bytes < MOVE_BY_PAGES_MIN || bytes != from->size || from->use != USE_LARGE
 	    || target->use != USE_LARGE || !target->is_fresh
-	    || !ehooks_are_default(&arena_of(from)->ehooks)
-	    || !ehooks_are_default(&arena_of(target)->ehooks))
+	    || !ehooks_gave_plain_memory(&arena_of(from)->ehooks)
+	    || !ehooks_gave_plain_memory(&arena_of(target)->ehooks))
 		return false;
 	if (!os_pages_move(to, edata_base(from), bytes))
 		return false;

@@ -1,35 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 #include "arena/arena.h"
 
-#include <string.h>
-
 #include "base/bits.h"
 #include "base/fmt.h"
 #include "os/os.h"
 #include "os/pages.h"
 
-/* Metadata of an arena whose hooks serve it too. */
+/* Metadata of an arena whose hooks serve it too; the base clears what it hands out. */
 static void *
 map_through_hooks(void *context, size_t size, size_t alignment)
 {
-	bool zeroed = true, committed = true;
+	bool zeroed = false, committed = true;
 	void *addr = ehooks_alloc(context, NULL, size, alignment, &zeroed, &committed);
 
 	if (addr == NULL)
 		return NULL;
 	if (!committed && !ehooks_commit(context, addr, size, 0, size)) {
-		(void)ehooks_dalloc(context, addr, size, false);
+		(void)ehooks_discard(context, addr, size, false);
 		return NULL;
 	}
-	if (!zeroed)
-		memset(addr, 0, size);
 	return addr;
 }
 
 static void
 unmap_through_hooks(void *context, void *addr, size_t size)
 {
-	ehooks_destroy(context, addr, size, true);
+	(void)ehooks_destroy(context, addr, size, true);
 }
 
 /* The base keeps a pointer to the hooks, which must outlive it. */
@@ -40,7 +36,10 @@ new_base(unsigned index, struct ehooks *hooks)
 		return &base_zero;
 	if (ehooks_are_default(hooks))
 		return base_new(base_map_system, base_unmap_system, NULL);
-	return base_new(map_through_hooks, unmap_through_hooks, hooks);
+	struct base *base = base_new(map_through_hooks, unmap_through_hooks, hooks);
+	if (base != NULL)
+		base->clears = true;
+	return base;
 }
 
 /* The hooks lie in memory of the base itself: they must not go with the first block. */

@@ -146,18 +146,20 @@ static int
 extent_hooks(struct ctl_call *call)
 {
 	const unsigned index = call->index[0];
-	extent_hooks_t *new;
+	extent_hooks_t *new = NULL;
 
+	if (call->new != NULL)
+		memcpy(&new, call->new, sizeof new);
+	if (new != NULL &&new->alloc == NULL)
+		return EINVAL;
 	if (index < arenas_automatic() && arena_automatic(index) == NULL)
 		return EAGAIN;
 	struct arena *arena = arena_pin(index);
 	if (arena == NULL)
 		return EFAULT;
 	call->value.pointer = ehooks_get(&arena->ehooks);
-	if (call->new != NULL) {
-		memcpy(&new, call->new, sizeof new);
+	if (call->new != NULL)
 		ehooks_set(&arena->ehooks, new == NULL ? &ehooks_default : new);
-	}
 	arena_unpin(arena);
 	return 0;
 }

@@ -70,8 +70,9 @@ decay_ms(struct ctl_call *call)
 static int
 make(struct ctl_call *call, const arena_config_t *config)
 {
+	if (config->extent_hooks != NULL && config->extent_hooks->alloc == NULL)
+		return EINVAL;
 	struct arena *arena = arena_create_manual(config);
-
 	if (arena == NULL)
 		return EAGAIN;
 	call->value.u = arena->index;

@@ -98,6 +98,7 @@ void (*ehooks_leave)(void) = nothing;
 void
 ehooks_init(struct ehooks *eh, extent_hooks_t *hooks, unsigned arena_index)
 {
+	store_relaxed(&eh->were_custom, false);
 	ehooks_set(eh, hooks);
 	eh->arena_index = arena_index;
 }
@@ -111,6 +112,8 @@ ehooks_get(struct ehooks *eh)
 void
 ehooks_set(struct ehooks *eh, extent_hooks_t *hooks)
 {
+	if (hooks != &ehooks_default)
+		store_relaxed(&eh->were_custom, true);
 	store_release(&eh->hooks, hooks);
 }
 
@@ -118,6 +121,12 @@ bool
 ehooks_are_default(struct ehooks *eh)
 {
 	return ehooks_get(eh) == &ehooks_default;
+}
+
+bool
+ehooks_gave_plain_memory(struct ehooks *eh)
+{
+	return !load_relaxed(&eh->were_custom);
 }
 
 static extent_hooks_t *
@@ -140,19 +149,42 @@ end(const extent_hooks_t *hooks, int saved)
 	errno = saved;
 }
 
+static bool
+take_back(extent_hooks_t *hooks, struct ehooks *eh, void *addr, size_t size,
+    bool committed)
+{
+	return hooks->dalloc != NULL
+	    && !hooks->dalloc(hooks, addr, size, committed, eh->arena_index);
+}
+
+static bool
+destroy(extent_hooks_t *hooks, struct ehooks *eh, void *addr, size_t size, bool committed)
+{
+	if (hooks->destroy != NULL)
+		hooks->destroy(hooks, addr, size, committed, eh->arena_index);
+	return hooks->destroy != NULL;
+}
+
+static bool
+is_as_asked(const void *p, const void *new_addr, size_t alignment)
+{
+	return is_aligned((uintptr_t)p, max_size(alignment, os_page_size))
+	    && (new_addr == NULL || p == new_addr);
+}
+
 void *
 ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment,
     bool *zeroed, bool *committed)
 {
 	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
-	void *p = hooks->alloc(hooks, new_addr, size, alignment, zeroed, committed,
-	    eh->arena_index);
+	void *p = hooks->alloc == NULL ? NULL
+				       : hooks->alloc(hooks, new_addr, size, alignment,
+					   zeroed, committed, eh->arena_index);
 
-	if (p != NULL
-	    && (!is_aligned((uintptr_t)p, alignment) || (new_addr && p != new_addr))) {
-		if (hooks->dalloc != NULL)
-			(void)hooks->dalloc(hooks, p, size, *committed, eh->arena_index);
+	if (p != NULL && !is_as_asked(p, new_addr, alignment)) {
+		if (!take_back(hooks, eh, p, size, *committed))
+			(void)destroy(hooks, eh, p, size, *committed);
 		p = NULL;
 	}
 	end(hooks, saved);
@@ -164,22 +196,34 @@ ehooks_dalloc(struct ehooks *eh, void *addr, size_t size, bool committed)
 {
 	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
-	const bool done = hooks->dalloc != NULL
-	    && !hooks->dalloc(hooks, addr, size, committed, eh->arena_index);
+	const bool done = take_back(hooks, eh, addr, size, committed);
 
 	end(hooks, saved);
 	return done;
 }
 
-void
+bool
 ehooks_destroy(struct ehooks *eh, void *addr, size_t size, bool committed)
 {
 	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
+	const bool done = destroy(hooks, eh, addr, size, committed)
+	    || take_back(hooks, eh, addr, size, committed);
 
-	if (hooks->destroy != NULL)
-		hooks->destroy(hooks, addr, size, committed, eh->arena_index);
 	end(hooks, saved);
+	return done;
+}
+
+bool
+ehooks_discard(struct ehooks *eh, void *addr, size_t size, bool committed)
+{
+	const int saved = errno;
+	extent_hooks_t *hooks = begin(eh);
+	const bool done = take_back(hooks, eh, addr, size, committed)
+	    || destroy(hooks, eh, addr, size, committed);
+
+	end(hooks, saved);
+	return done;
 }
 
 bool
@@ -261,5 +305,5 @@ ehooks_merge(struct ehooks *eh, void *a, size_t size_a, void *b, size_t size_b,
 bool
 ehooks_purge_zeroes(struct ehooks *eh)
 {
-	return ehooks_are_default(eh);
+	return ehooks_gave_plain_memory(eh);
 }

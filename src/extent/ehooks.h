@@ -6,6 +6,9 @@
  * a constant "no".  No lock may be held around a call (asserted).  The default hooks are called
  * directly, custom ones with the thread's re-entrancy raised through ehooks_enter / ehooks_leave
  * (installed by the thread layer), so that a hook may allocate.
+ *
+ * What the user's hooks say is taken on trust but for two things: a result of alloc that cannot be
+ * used is refused, and memory said to be zero is looked at before anybody relies on it (pac).
  */
 #ifndef TRACT_EXTENT_EHOOKS_H
 #define TRACT_EXTENT_EHOOKS_H
@@ -18,7 +21,8 @@
 
 struct ehooks {
 	_Atomic(extent_hooks_t *) hooks; /* Release on write, acquire on read. */
-	unsigned arena_index;            /* Set once. */
+	_Atomic(bool) were_custom; /* Ever. Relaxed: set before memory of them is seen. */
+	unsigned arena_index;      /* Set once. */
 };
 
 extern extent_hooks_t ehooks_default; /* works when called directly, too */
@@ -31,13 +35,18 @@ void ehooks_init(struct ehooks *eh, extent_hooks_t *hooks, unsigned arena_index)
 extent_hooks_t *ehooks_get(struct ehooks *eh);
 void ehooks_set(struct ehooks *eh, extent_hooks_t *hooks);
 bool ehooks_are_default(struct ehooks *eh);
+/* Is all memory that ever came through them private, anonymous, and as the kernel gave it? */
+bool ehooks_gave_plain_memory(struct ehooks *eh);
 
 /* *zeroed, *committed: wanted on entry, got on return.  A result that is misaligned, or not at
- * new_addr when asked, is refused (and given back). */
+ * new_addr when asked, is refused (and discarded). */
 void *ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment,
     bool *zeroed, bool *committed);
 bool ehooks_dalloc(struct ehooks *eh, void *addr, size_t size, bool committed);
-void ehooks_destroy(struct ehooks *eh, void *addr, size_t size, bool committed);
+/* At the end of its arena: to destroy, or where that is missing, to dalloc. */
+bool ehooks_destroy(struct ehooks *eh, void *addr, size_t size, bool committed);
+/* What cannot be kept: to dalloc, and what that refuses, to destroy. */
+bool ehooks_discard(struct ehooks *eh, void *addr, size_t size, bool committed);
 bool ehooks_commit(struct ehooks *eh, void *addr, size_t size, size_t offset,
     size_t length);
 bool ehooks_decommit(struct ehooks *eh, void *addr, size_t size, size_t offset,
@@ -50,7 +59,7 @@ bool ehooks_split(struct ehooks *eh, void *addr, size_t size, size_t size_a,
     bool committed);
 bool ehooks_merge(struct ehooks *eh, void *a, size_t size_a, void *b, size_t size_b,
     bool committed);
-/* After ehooks_purge_forced succeeded, does the range read as zero?  Default hooks only. */
+/* After ehooks_purge_forced succeeded, does the range read as zero?  Plain memory only. */
 bool ehooks_purge_zeroes(struct ehooks *eh);
 
 #endif

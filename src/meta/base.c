@@ -189,7 +189,7 @@ base_alloc(struct base *base, size_t size, size_t alignment)
 	if (is_recycled)
 		base->allocated += size;
 	mutex_unlock(&base->lock);
-	return is_recycled ? memset(p, 0, size) : p;
+	return is_recycled || (base->clears && p != NULL) ? memset(p, 0, size) : p;
 }
 
 void

@@ -23,7 +23,7 @@
 struct base_block;
 struct base_free_piece;
 
-/* Where blocks come from. NULL on failure; memory must be zeroed and committed. */
+/* Where blocks come from. NULL on failure; memory must be committed, and zeroed unless `clears'. */
 typedef void *base_map_fn(void *context, size_t size, size_t alignment);
 typedef void base_unmap_fn(void *context, void *addr, size_t size);
 
@@ -32,6 +32,7 @@ struct base {
 	base_map_fn *map;     /* Set once. */
 	base_unmap_fn *unmap; /* Set once. */
 	void *context;        /* Set once; handed to map and unmap. */
+	bool clears; /* Set once. Blocks may hold anything: clear what is handed out. */
 	/* Guarded by lock. */
 	struct base_block *blocks;
 	char *next,

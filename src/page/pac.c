@@ -51,13 +51,9 @@ map_extent(struct pac *pac, size_t size, size_t alignment, enum os_commit commit
 	e->state = EXTENT_MERGING;
 	if (emap_register(e))
 		return e;
-	/* What a refusing hook makes us keep without words is lost; the leak is counted. */
-	if (!ehooks_dalloc(pac->ehooks, addr, size, committed)) {
-		if (ehooks_are_default(pac->ehooks))
-			(void)os_pages_unmap(addr, size);
-		else
-			fetch_add_relaxed(&pac->stats.abandoned_vm, size);
-	}
+	/* What nobody takes back is lost; the leak is counted. */
+	if (!ehooks_discard(pac->ehooks, addr, size, committed))
+		fetch_add_relaxed(&pac->stats.abandoned_vm, size);
 	edata_pool_put(pac->edata_pool, e);
 	return NULL;
 }
@@ -88,39 +84,43 @@ step_for(const struct pac *pac, size_t least)
 	    os_page_size);
 }
 
+/*
+ * After a step of `got' bytes (0: none) where `wanted' were asked for and `least' needed.  Where a
+ * region nears its end, the next step begins with what could still be had.
+ */
 static void
-advance_step(struct pac *pac)
+advance_step_locked(struct pac *pac, size_t wanted, size_t got, size_t least)
 {
-	pac->grow_next = min_size(min_size(2 * pac->grow_next, STEP_MAX),
-	    max_size(load_relaxed(&pac->grow_limit), os_page_size));
+	assert(mutex_is_held(&pac->grow_lock));
+	if (got == wanted)
+		pac->grow_next = min_size(min_size(2 * pac->grow_next, STEP_MAX),
+		    max_size(load_relaxed(&pac->grow_limit), os_page_size));
+	else
+		pac->grow_next = min_size(pac->grow_next, max_size(got, least));
 }
 
 /*
- * A growth step, in state MERGING.  A user's hook may allocate: it runs with the lock free, so that
- * two steps at a time are possible then.
+ * A growth step, in state MERGING.  The hook runs with the lock free, for it may allocate; so
+ * several steps at a time are possible.
  */
 static struct edata *
 map_step(struct pac *pac, size_t size, size_t alignment)
 {
-	const bool is_default = ehooks_are_default(pac->ehooks);
 	const size_t least = size_padded(size, alignment);
 	struct edata *e = NULL;
 
 	if (least < size)
 		return NULL;
 	mutex_lock(&pac->grow_lock);
-	size_t step = step_for(pac, least);
-	if (!is_default)
-		mutex_unlock(&pac->grow_lock);
+	const size_t wanted = step_for(pac, least);
+	mutex_unlock(&pac->grow_lock);
+	size_t step = wanted;
 	/* Near a limit of address space by halves: mappings of one slab each would never merge. */
 	while (step >= least
-	    && (e = map_extent(pac, step, os_page_size, OS_RESERVED)) == NULL
-	    && is_default)
+	    && (e = map_extent(pac, step, os_page_size, OS_RESERVED)) == NULL)
 		step = step / 2 & ~(os_page_size - 1);
-	if (!is_default)
-		mutex_lock(&pac->grow_lock);
-	if (e != NULL)
-		advance_step(pac);
+	mutex_lock(&pac->grow_lock);
+	advance_step_locked(pac, wanted, e != NULL ? step : 0, least);
 	mutex_unlock(&pac->grow_lock);
 	return e;
 }
@@ -237,10 +237,22 @@ commit(struct pac *pac, struct edata *e)
 	return e->committed;
 }
 
+static bool
+reads_as_zero(const struct edata *e)
+{
+	const uint64_t *p = edata_base(e), *end = p + e->size / sizeof *p;
+
+	for (; p != end; p += 8)
+		if ((p[0] | p[1] | p[2] | p[3] | p[4] | p[5] | p[6] | p[7]) != 0)
+			return false;
+	return true;
+}
+
 static void
 zero(struct pac *pac, struct edata *e)
 {
-	if (e->zeroed)
+	/* A user's hook may be wrong about it; reading leaves untouched pages untouched. */
+	if (e->zeroed && (ehooks_gave_plain_memory(pac->ehooks) || reads_as_zero(e)))
 		return;
 	if (e->size >= ZERO_BY_PURGE_MIN && ehooks_purge_zeroes(pac->ehooks)
 	    && ehooks_purge_forced(pac->ehooks, edata_base(e), e->size, 0, e->size))
@@ -412,7 +424,13 @@ destroy_ecache(struct pac *pac, struct ecache *ec)
 
 	while ((e = ecache_take_oldest(ec, SIZE_MAX)) != NULL) {
 		emap_deregister(e);
-		ehooks_destroy(pac->ehooks, edata_base(e), e->size, e->committed);
+		/* A user's dalloc has refused what is retained, but was not asked for the rest. */
+		if (ec == &pac->retained || ehooks_are_default(pac->ehooks))
+			(void)ehooks_destroy(pac->ehooks, edata_base(e), e->size,
+			    e->committed);
+		else
+			(void)ehooks_discard(pac->ehooks, edata_base(e), e->size,
+			    e->committed);
 		edata_pool_put(pac->edata_pool, e);
 	}
 }

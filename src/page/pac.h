@@ -13,9 +13,8 @@
  * that active + dirty falls below the peak of active in the last second; an explicit
  * decay setting (option, or control node; -1 too) switches the bound off.
  *
- * Locking: each ecache has a lock (rank ECACHE, one at a time); growth is serialised by
- * `grow_lock'; each decay has one.  Hooks run with none of them held, and so do system
- * calls, but for the map of the default hooks under grow_lock.
+ * Locking: each ecache has a lock (rank ECACHE, one at a time); `grow_lock' guards the next
+ * step's size; each decay has one.  Hooks and system calls run with none of them held.
  */
 #ifndef TRACT_PAGE_PAC_H
 #define TRACT_PAGE_PAC_H

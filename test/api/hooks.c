@@ -1,62 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Extent hooks through the public surface: what they get to see, what they may do and answer, and
- * that nothing is lost whatever they do.
+ * Extent hooks through the public surface: what they get to see, what they may do, whose memory holds
+ * the records, and how programs replace them.
  *
- * The hooks are those of harness/region.h: they check every range that they are called on, and that
- * no merge joins what came from two calls of alloc.
+ * The hooks of harness/region.h check every range that they are called on, and that no merge joins
+ * what came from two calls of alloc.
  */
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "api/names.h"
-#include "arena/arena.h"
-#include "harness/region.h"
-#include "harness/test.h"
+#include "harness/hooked.h"
 #include "thread/thread.h"
-#include "tract/tract.h"
-
-#define FLAGS(index) (MALLOCX_ARENA(index) | MALLOCX_TCACHE_NONE)
-#define WRITE(name, variable) \
-	API(mallctl)(name, NULL, NULL, &(variable), sizeof(variable))
-
-static const char *
-node(unsigned index, const char *name)
-{
-	static _Thread_local char text[64];
-
-	snprintf(text, sizeof text, "arena.%u.%s", index, name);
-	return text;
-}
-
-static int
-run(unsigned index, const char *name)
-{
-	return API(mallctl)(node(index, name), NULL, NULL, NULL, 0);
-}
-
-enum metadata { METADATA_ELSEWHERE, METADATA_TOO };
-
-/* False: the hooks had no memory for it. */
-static bool
-create(extent_hooks_t *hooks, enum metadata metadata, unsigned *index)
-{
-	const arena_config_t config = { hooks, metadata == METADATA_TOO };
-	size_t length = sizeof *index;
-
-	return API(mallctl)("experimental.arenas_create_ext", index, &length,
-		   (void *)(uintptr_t)&config, sizeof config)
-	    == 0;
-}
-
-static unsigned
-new_arena(extent_hooks_t *hooks, enum metadata metadata)
-{
-	unsigned index = 0;
-
-	REQUIRE(create(hooks, metadata, &index));
-	return index;
-}
 
 static extent_hooks_t *
 read_hooks(unsigned index)
@@ -335,4 +289,190 @@ the_threads_tcache_is_left_alone(void)
 TEST(inside_a_hook_the_threads_tcache_is_left_alone)
 {
 	in_child(the_threads_tcache_is_left_alone);
+}
+
+TEST(a_table_without_alloc_is_refused)
+{
+	extent_hooks_t none = *read_hooks(0), *hooks = &none;
+	unsigned index = 0;
+	size_t length = sizeof index;
+
+	none.alloc = NULL;
+	arena_config_t config = { hooks, true };
+	CHECK_EQ(API(mallctl)("arenas.create", &index, &length, &hooks, sizeof hooks),
+	    EINVAL);
+	CHECK_EQ(API(mallctl)("experimental.arenas_create_ext", &index, &length, &config,
+		     sizeof config),
+	    EINVAL);
+	CHECK_EQ(WRITE("arena.0.extent_hooks", hooks), EINVAL);
+	CHECK(read_hooks(0) != hooks);
+}
+
+/* ---- Whose memory holds the records. --------------------------------------------------------- */
+
+/* How many blocks of an arena's records lie in the region, and of how many. */
+static unsigned
+blocks_in_region(const struct base *base, unsigned *n_blocks)
+{
+	unsigned n = 0;
+
+	*n_blocks = 0;
+	/* The first word of a block is the next one's address. */
+	for (const void *const *block = (const void *const *)base->blocks; block != NULL;
+	     block = (const void *const *)*block) {
+		n += region_has(block);
+		++*n_blocks;
+	}
+	return n;
+}
+
+/* How many records of the extents and slabs of an arena's objects lie in the region. */
+static unsigned
+records_in_region(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < OBJECTS; i++) {
+		const struct edata *e = emap_lookup(objects[i].p);
+		REQUIRE(e != NULL && region_has(objects[i].p));
+		n += region_has(e);
+		if (e->use == USE_SLAB)
+			n += region_has(e->bitmap);
+	}
+	return n;
+}
+
+TEST(records_lie_in_the_hooks_memory_only_when_asked)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const enum metadata metadata = i ? METADATA_TOO : METADATA_ELSEWHERE;
+		unsigned n_blocks;
+		set_up(0);
+		const unsigned index = new_arena(&region.hooks, metadata);
+		CHECK_EQ(region_pages_out() != 0, i);
+		struct arena *arena = arena_get(index);
+		/* Enough slabs to need several blocks. */
+		for (unsigned k = 0; k < 3000; k++)
+			REQUIRE(API(mallocx)(14336, FLAGS(index)) != NULL);
+		for (unsigned k = 0; k < OBJECTS; k++) {
+			make_object(index, k);
+			REQUIRE(objects[k].p != NULL);
+		}
+		const unsigned n_inside = blocks_in_region(arena->base, &n_blocks);
+		CHECK_EQ(n_inside, i ? n_blocks : 0);
+		CHECK_EQ(records_in_region() != 0, i);
+		CHECK_EQ(region_has(arena), i);
+		CHECK_EQ(region_has(arena->base), i);
+		CHECK_EQ(blocks_in_region(&base_zero, &n_blocks), 0);
+		check_arena(index);
+		memset(objects, 0, sizeof objects);
+		CHECK_EQ(run(index, "destroy"), 0);
+		CHECK_EQ(region_pages_out(), 0);
+	}
+}
+
+/* ---- Heads and tails. ------------------------------------------------------------------------ */
+
+TEST(the_merge_hook_is_not_called_for_what_came_apart)
+{
+	size_t page = os_page_size;
+	char *p[30];
+
+	set_up(0);
+	const unsigned index = new_arena(&region.hooks, METADATA_ELSEWHERE);
+	set_decay(index, -1, -1);
+	/* Each request is a mapping, and touches the one before. */
+	CHECK_EQ(WRITE(node(index, "retain_grow_limit"), page), 0);
+	for (unsigned i = 0; i < 30; i++)
+		REQUIRE((p[i] = API(mallocx)(1 << 20, FLAGS(index))) != NULL);
+	CHECK_EQ(region.n_calls[HOOK_ALLOC], 30);
+	for (unsigned i = 1; i < 30; i++)
+		CHECK(p[i] == p[i - 1] + (1 << 20));
+	for (unsigned i = 0; i < 30; i++)
+		API(dallocx)(p[i], FLAGS(index));
+	CHECK_EQ(region.n_calls[HOOK_MERGE], 0);
+	/* Within one, parts come together; and not across. */
+	for (unsigned i = 0; i < 120; i++)
+		REQUIRE((p[i % 30] = API(mallocx)(1 << 18, FLAGS(index))) != NULL);
+	for (unsigned i = 0; i < 30; i++)
+		API(dallocx)(p[i], FLAGS(index));
+	CHECK(region.n_calls[HOOK_MERGE] != 0);
+	CHECK_EQ(run(index, "destroy"), 0);
+	CHECK_EQ(region_pages_out(), 0);
+}
+
+/* ---- Replacing the hooks of an arena, as programs do. ---------------------------------------- */
+
+static _Atomic(unsigned) n_advised;
+
+/* The original does it, and what it gave is kept out of core files. */
+static void *
+alloc_and_advise(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment,
+    bool *zero, bool *commit, unsigned arena)
+{
+	void *p =
+	    default_hooks->alloc(hooks, new_addr, size, alignment, zero, commit, arena);
+
+	if (p != NULL && madvise(p, size, MADV_DONTDUMP) == 0)
+		n_advised++;
+	return p;
+}
+
+TEST(hooks_read_copied_and_written_back_serve)
+{
+	unsigned index = 0, cache = 0;
+	size_t length = sizeof index;
+	char *p[100];
+
+	REQUIRE(API(mallctl)("arenas.create", &index, &length, NULL, 0) == 0);
+	default_hooks = read_hooks(index);
+	CHECK(default_hooks == read_hooks(0));
+	extent_hooks_t own = *default_hooks, *hooks = &own;
+	own.alloc = alloc_and_advise;
+	REQUIRE(WRITE(node(index, "extent_hooks"), hooks) == 0);
+	CHECK(read_hooks(index) == hooks);
+	REQUIRE(API(mallctl)("tcache.create", &cache, &length, NULL, 0) == 0);
+	const int flags = MALLOCX_ARENA(index) | MALLOCX_TCACHE((int)cache);
+	for (unsigned i = 0; i < 100; i++) {
+		REQUIRE((p[i] = API(mallocx)(100 + i * 2000, flags)) != NULL);
+		memset(p[i], 1, 100 + i * 2000);
+	}
+	for (unsigned i = 0; i < 100; i++)
+		API(dallocx)(p[i], flags);
+	CHECK(n_advised != 0);
+	REQUIRE(WRITE("tcache.destroy", cache) == 0);
+	CHECK_EQ(run(index, "purge"), 0);
+	check_arena(index);
+	CHECK_EQ(run(index, "destroy"), 0);
+	/* NULL brings the default hooks back. */
+	REQUIRE(API(mallctl)("arenas.create", &index, &length, &hooks, sizeof hooks)
+	    == 0);
+	hooks = NULL;
+	REQUIRE(WRITE(node(index, "extent_hooks"), hooks) == 0);
+	CHECK(read_hooks(index) == default_hooks);
+	CHECK_EQ(run(index, "destroy"), 0);
+}
+
+/* The default table, called as a program calls it: not through an arena. */
+TEST(the_default_hooks_can_be_called_directly)
+{
+	extent_hooks_t *hooks = read_hooks(0);
+	const size_t size = (size_t)1 << 20;
+	bool zero = false, commit = true;
+
+	char *p = hooks->alloc(hooks, NULL, size, size, &zero, &commit, 0);
+	REQUIRE(p != NULL && (uintptr_t)p % size == 0 && commit);
+	CHECK(zero && p[0] == 0 && p[size - 1] == 0);
+	p[0] = p[size - 1] = 1;
+	CHECK(!hooks->split(hooks, p, size, size / 2, size / 2, true, 0));
+	CHECK(!hooks->merge(hooks, p, size / 2, p + size / 2, size / 2, true, 0));
+	CHECK(!hooks->purge_forced(hooks, p, size, 0, size / 2, 0));
+	CHECK(p[0] == 0 && p[size - 1] == 1);
+	/* At an address that is taken, nothing. */
+	CHECK(hooks->alloc(hooks, p, size, os_page_size, &zero, &commit, 0) == NULL);
+	hooks->destroy(hooks, p, size, true, 0);
+	zero = false;
+	char *again = hooks->alloc(hooks, p, size, os_page_size, &zero, &commit, 0);
+	CHECK(again == p && zero);
+	hooks->destroy(hooks, p, size, true, 0);
 }

@@ -95,6 +95,11 @@ leave(void)
 	n_left++;
 }
 
+static void
+ignore(void)
+{
+}
+
 TEST(what_is_not_as_asked_for_is_refused_and_given_back)
 {
 	extent_hooks_t hooks = { .alloc = alloc_badly, .dalloc = take_back };
@@ -126,6 +131,73 @@ TEST(what_is_not_as_asked_for_is_refused_and_given_back)
 	ehooks_leave = old_leave;
 }
 
+static unsigned n_destroyed;
+
+static void
+end_of(extent_hooks_t *hooks, void *addr, size_t size, bool committed, unsigned arena)
+{
+	(void)hooks, (void)size, (void)committed, (void)arena;
+	CHECK(addr == answer);
+	n_destroyed++;
+}
+
+static bool
+refuse(extent_hooks_t *hooks, void *addr, size_t size, bool committed, unsigned arena)
+{
+	(void)hooks, (void)addr, (void)size, (void)committed, (void)arena;
+	return true;
+}
+
+TEST(memory_goes_to_destroy_where_dalloc_fails_and_the_other_way_round)
+{
+	extent_hooks_t hooks = {
+		.alloc = alloc_badly, .dalloc = take_back, .destroy = end_of
+	};
+	bool zeroed = false, committed = true;
+
+	answer = (void *)((uintptr_t)1 << 32);
+	n_given_back = n_destroyed = 0;
+	ehooks_init(&eh, &hooks, 9);
+	/* A dalloc that takes it, one that refuses, none. */
+	CHECK(ehooks_discard(&eh, answer, SIZE, true));
+	CHECK_EQ(n_given_back, 1);
+	CHECK_EQ(n_destroyed, 0);
+	hooks.dalloc = refuse;
+	CHECK(ehooks_discard(&eh, answer, SIZE, true));
+	hooks.dalloc = NULL;
+	CHECK(ehooks_discard(&eh, answer, SIZE, true));
+	CHECK(ehooks_destroy(&eh, answer, SIZE, true));
+	CHECK_EQ(n_destroyed, 3);
+	/* A result that is refused goes the same way. */
+	answer = (char *)answer + 64;
+	n_entered = n_left;
+	ehooks_enter = enter;
+	ehooks_leave = leave;
+	CHECK(ehooks_alloc(&eh, NULL, SIZE, os_page_size, &zeroed, &committed) == NULL);
+	ehooks_enter = ehooks_leave = ignore;
+	CHECK_EQ(n_destroyed, 4);
+	/* No destroy. */
+	hooks = (extent_hooks_t){ .alloc = alloc_badly, .dalloc = take_back };
+	CHECK(ehooks_destroy(&eh, answer, SIZE, true));
+	CHECK_EQ(n_given_back, 2);
+	hooks.dalloc = refuse;
+	CHECK(!ehooks_destroy(&eh, answer, SIZE, true));
+	CHECK(!ehooks_discard(&eh, answer, SIZE, true));
+}
+
+TEST(memory_is_plain_until_other_hooks_were_there)
+{
+	extent_hooks_t hooks = { .alloc = alloc_badly };
+
+	ehooks_init(&eh, &ehooks_default, 9);
+	CHECK(ehooks_gave_plain_memory(&eh) && ehooks_purge_zeroes(&eh));
+	ehooks_set(&eh, &hooks);
+	CHECK(!ehooks_gave_plain_memory(&eh) && !ehooks_purge_zeroes(&eh));
+	ehooks_set(&eh, &ehooks_default);
+	CHECK(ehooks_are_default(&eh));
+	CHECK(!ehooks_gave_plain_memory(&eh) && !ehooks_purge_zeroes(&eh));
+}
+
 TEST(a_missing_hook_answers_no)
 {
 	extent_hooks_t hooks = { .alloc = alloc_badly };
@@ -133,7 +205,8 @@ TEST(a_missing_hook_answers_no)
 
 	ehooks_init(&eh, &hooks, 9);
 	CHECK(!ehooks_dalloc(&eh, p, SIZE, true));
-	ehooks_destroy(&eh, p, SIZE, true);
+	CHECK(!ehooks_destroy(&eh, p, SIZE, true));
+	CHECK(!ehooks_discard(&eh, p, SIZE, true));
 	CHECK(!ehooks_commit(&eh, p, SIZE, 0, SIZE));
 	CHECK(!ehooks_decommit(&eh, p, SIZE, 0, SIZE));
 	CHECK(!ehooks_purge_lazy(&eh, p, SIZE, 0, SIZE));

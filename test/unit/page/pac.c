@@ -503,6 +503,59 @@ TEST(a_table_with_alloc_alone_works)
 	fixture_close(&fixture);
 }
 
+TEST(memory_that_a_hook_wrongly_calls_zero_is_zeroed)
+{
+	struct pac *pac = open_region();
+
+	region.zero_lie = true;
+	for (unsigned i = 0; i < 20; i++) {
+		struct edata *e = fixture_alloc(pac, 1 + i * 7, os_page_size, true);
+		REQUIRE(e != NULL);
+		CHECK(is_zero(e));
+		memset(edata_base(e), 1, e->size);
+		fixture_dalloc(pac, e);
+	}
+	fixture_close(&fixture);
+	CHECK_EQ(region_pages_out(), 0);
+}
+
+TEST(a_region_that_runs_out_is_used_to_its_end)
+{
+	struct pac *pac = open_region();
+	struct edata *e[4096];
+	unsigned n = 0;
+
+	/* 64 pages are left. */
+	memset(region.pages + 64, REGION_COMMITTED, region.n_pages - 64);
+	while (n < 4096 && (e[n] = fixture_alloc(pac, 1, os_page_size, false)) != NULL)
+		n++;
+	CHECK_EQ(n, 64);
+	/* Asking again and again does not search from the top. */
+	const unsigned before = region.n_calls[HOOK_ALLOC];
+	CHECK(fixture_alloc(pac, 1, os_page_size, false) == NULL);
+	CHECK(region.n_calls[HOOK_ALLOC] - before <= 4);
+	while (n > 0)
+		fixture_dalloc(pac, e[--n]);
+	fixture_close(&fixture);
+	memset(region.pages + 64, REGION_FREE, region.n_pages - 64);
+	CHECK_EQ(region_pages_out(), 0);
+}
+
+TEST(what_is_not_retained_is_offered_to_dalloc_before_it_is_destroyed)
+{
+	struct pac *pac = open_region();
+	struct edata *e = fixture_alloc(pac, 512, os_page_size, false);
+
+	REQUIRE(e != NULL);
+	fixture_dalloc(pac, e);
+	const size_t retained = load_relaxed(&pac->stats.retained);
+	CHECK_EQ(region.n_calls[HOOK_DALLOC], 0);
+	fixture_close(&fixture);
+	CHECK_EQ(region.n_calls[HOOK_DALLOC], 1);
+	CHECK_EQ(region.n_calls[HOOK_DESTROY], retained != 0);
+	CHECK_EQ(region_pages_out(), 0);
+}
+
 TEST(what_the_dalloc_hook_takes_is_gone)
 {
 	struct pac *pac = open_region();
