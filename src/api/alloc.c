@@ -16,7 +16,7 @@
 #include "cache/explicit.h"
 #include "config/options.h"
 #include "os/pages.h"
-#include "thread/thread.h"
+#include "thread/count.h"
 
 uint8_t medium_lookup[SC_OWNED_MAX / MEDIUM_STEP + 1] EARLY;
 
@@ -184,11 +184,11 @@ alloc_requested(const struct alloc_request *r)
 	    : alloc_sized(arena, tc, usable, alignment, r->zero);
 	if (p == NULL)
 		return NULL;
-	if (thread != NULL && (thread->modes & MODE_COUNTING) != 0)
-		owner_add(&thread->allocated, (uint64_t)usable);
+	count_allocated(thread, usable);
 	/* Without a record, too: before the thread has one, and when it has ended. */
 	if (thread == NULL || (thread->modes & MODE_FILLING) != 0)
 		alloc_fill(p, usable, r->zero);
+	count_done(thread, COUNT_ALLOCATED);
 	return p;
 }
 
@@ -209,8 +209,10 @@ malloc_refill(size_t size, struct tcache *tc, size_t szind)
 {
 	struct edata *e = tc->classes[szind].current;
 
-	if (LIKELY(e != NULL && e->free != NULL))
+	if (LIKELY(e != NULL && e->free != NULL)) {
+		tcache_notice();
 		return tcache_take_free(tc, szind, e);
+	}
 	if (UNLIKELY(tc == &tcache_none))
 		return malloc_unusual(size);
 	void *p = tcache_refill(tc, (unsigned)szind);

@@ -15,7 +15,7 @@
 #include "cache/explicit.h"
 #include "config/options.h"
 #include "os/pages.h"
-#include "thread/thread.h"
+#include "thread/count.h"
 
 /* Frees that a thread without a tcache makes before it gets one. */
 #define BARE_FREES_MAX 32
@@ -211,10 +211,8 @@ free_foreign(void *p)
 static void
 note_free(const struct edata *e, void *p)
 {
-	struct thread *thread = thread_self;
-
-	if (thread != NULL && (thread->modes & MODE_COUNTING) != 0)
-		owner_add(&thread->deallocated, (uint64_t)alloc_usable_size(p, e));
+	if (is_counting(thread_self))
+		count_freed(thread_self, alloc_usable_size(p, e));
 	if (opt.junk == JUNK_TRUE || opt.junk == JUNK_FREE)
 		memset(p, 0x5a, alloc_usable_size(p, e));
 }
@@ -242,6 +240,7 @@ free_unusual(struct edata *e, void *p)
 		tc = thread->tcache;
 	note_free(e, p);
 	free_known(tc, e, p);
+	count_done(thread, COUNT_FREED);
 }
 
 /* errno stays as it is: the layers below keep it, hooks included. */
@@ -286,9 +285,11 @@ free_requested(void *p, const struct alloc_request *r)
 	if (r->tcache != NULL && e->use == USE_SLAB) {
 		note_free(e, p);
 		explicit_tcache_free(r->tcache, e, p);
+		count_done(thread_self, COUNT_FREED);
 	} else if (r->no_tcache) {
 		note_free(e, p);
 		free_known(NULL, e, p);
+		count_done(thread_self, COUNT_FREED);
 	} else {
 		free_inline(p);
 	}

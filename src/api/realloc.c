@@ -17,7 +17,7 @@
 #include "ctl/ctl.h"
 #include "os/os.h"
 #include "os/pages.h"
-#include "thread/thread.h"
+#include "thread/count.h"
 
 /* From here on a move by page tables beats a copy. */
 #define MOVE_BY_PAGES_MIN ((size_t)1 << 20)
@@ -28,12 +28,12 @@ note_resize(void *p, size_t old, size_t new, enum alloc_zero zero)
 {
 	struct thread *thread = thread_self;
 
-	if (thread != NULL && (thread->modes & MODE_COUNTING) != 0) {
-		owner_add(&thread->allocated, (uint64_t) new);
-		owner_add(&thread->deallocated, (uint64_t)old);
-	}
+	count_allocated(thread, new);
+	count_freed(thread, old);
 	if (new > old)
 		alloc_fill((char *)p + old, new - old, zero);
+	count_done(thread, COUNT_ALLOCATED);
+	count_done(thread, COUNT_FREED);
 }
 
 size_t

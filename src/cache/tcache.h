@@ -182,6 +182,20 @@ void tcache_large_flush(struct tcache *tc);
 
 /* ---- trim.c ---- */
 
+/* Called on slow paths of every thread that has a tcache; NULL: nobody wants that.  From
+ * layers above. */
+extern void (*_Atomic tcache_on_slow)(void);
+
+static inline void
+tcache_notice(void)
+{
+	/* Relaxed: a hint. */
+	void (*const on_slow)(void) = load_relaxed(&tcache_on_slow);
+
+	if (UNLIKELY(on_slow != NULL))
+		on_slow();
+}
+
 /* Every slow path: now and then, post messages, give back what is idle, let the arena decay. */
 void tcache_tick_now(struct tcache *tc);
 

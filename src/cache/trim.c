@@ -10,6 +10,8 @@
 #include "cache/tcache.h"
 #include "os/os.h"
 
+void (*_Atomic tcache_on_slow)(void);
+
 static struct edata *
 pop_empty(struct tcache *tc, struct tcache_class *k)
 {
@@ -85,6 +87,7 @@ tcache_tick_now(struct tcache *tc)
 	const uint64_t now = os_clock_coarse_ns();
 
 	check_now_and_then(tc);
+	tcache_notice();
 	if (now < tc->trimmed_ns + TCACHE_TRIM_NS)
 		return;
 	tc->trimmed_ns = now;

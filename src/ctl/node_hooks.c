@@ -3,12 +3,14 @@
  * node_hooks -- experimental.hooks.*: functions of the program that are called on events.
  * Profiling is not in this version, so its hooks are not there.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "arena/misuse.h"
 #include "base/bits.h"
 #include "ctl/ctl.h"
 #include "ctl/nodes.h"
+#include "thread/count.h"
 
 /* NULL: abort as usual. */
 static int
@@ -17,6 +19,27 @@ safety_check_abort(struct ctl_call *call)
 	if (call->new != NULL)
 		memcpy(&misuse_abort, call->new, sizeof misuse_abort);
 	return 0;
+}
+
+/* What callers hand in: ABI. */
+struct thread_event_hook {
+	count_hook_fn *call;
+	uint64_t interval;
+	bool is_alloc_only;
+};
+
+static_assert(sizeof(struct thread_event_hook) == 3 * sizeof(uint64_t), "ABI");
+
+static int
+thread_event(struct ctl_call *call)
+{
+	struct thread_event_hook hook;
+
+	memcpy(&hook, call->new, sizeof hook);
+	return count_hook_add(&(const struct count_hook){
+		   hook.call, hook.interval, hook.is_alloc_only })
+	    ? 0
+	    : EINVAL;
 }
 
 #define HOOKS_ROWS(ROW) \
@@ -29,6 +52,13 @@ safety_check_abort(struct ctl_call *call)
 	ROW(prof_sample_free, POINTER, CTL_READ | CTL_WRITE | CTL_MISSING, 0, NULL, 0, \
 	    "Called when a sampled object is freed.") \
 	ROW(safety_check_abort, POINTER, CTL_WRITE, 0, safety_check_abort, 0, \
-	    "Called instead of abort on misuse, with the line that tells it.")
+	    "Called instead of abort on misuse, with the line that tells it.") \
+	ROW(thread_event, POINTER, CTL_NEEDS_NEW, sizeof(struct thread_event_hook), \
+	    thread_event, 0, \
+	    "Takes a function, a number of bytes and a bool: calls it whenever a " \
+	    "thread " \
+	    "has allocated (false: or freed) so many more. Four at most, for good; " \
+	    "each " \
+	    "slows every thread.")
 
 CTL_ROWS(hooks, HOOKS_ROWS);

@@ -16,7 +16,7 @@
 #include "ctl/ctl.h"
 #include "ctl/nodes.h"
 #include "os/os.h"
-#include "thread/thread.h"
+#include "thread/count.h"
 
 /* ---- thread ---- */
 
@@ -51,8 +51,8 @@ counting_thread(void)
 {
 	struct thread *thread = thread_start();
 
-	if (thread != NULL && (thread->modes & MODE_COUNTING) == 0)
-		thread_set_mode(thread, MODE_COUNTING);
+	if (thread != NULL)
+		count_start(thread);
 	return thread;
 }
 
@@ -134,3 +134,38 @@ thread_idle(struct ctl_call *call)
 	    "slabs, and all free pages of an arena that it uses nearly alone.")
 
 CTL_ROWS(thread, THREAD_ROWS);
+
+/* ---- thread.peak ---- */
+
+static int
+peak_read(struct ctl_call *call)
+{
+	struct thread *thread = counting_thread();
+
+	if (thread == NULL)
+		return EAGAIN;
+	call->value.u64 = (uint64_t)thread->peak;
+	return 0;
+}
+
+static int
+peak_reset(struct ctl_call *call)
+{
+	struct thread *thread = counting_thread();
+
+	(void)call;
+	if (thread == NULL)
+		return EAGAIN;
+	count_peak_reset(thread);
+	return 0;
+}
+
+#define PEAK_ROWS(ROW) \
+	ROW(read, U64, CTL_READ, 0, peak_read, 0, \
+	    "The most that thread.allocated was ever above thread.deallocated, " \
+	    "exactly; " \
+	    "above what it was at the last reset.") \
+	ROW(reset, BOOL, 0, 0, peak_reset, 0, \
+	    "What the thread holds now is its new zero.")
+
+CTL_ROWS(peak, PEAK_ROWS);

@@ -223,6 +223,7 @@ struct ctl_table {
 	TABLE(MALLOC_CONF, ACTS(malloc_conf)) \
 	TABLE(THREAD, ACTS(thread)) \
 	TABLE(THREAD_TCACHE, ACTS(thread_tcache)) \
+	TABLE(PEAK, ACTS(peak)) \
 	TABLE(THREAD_PROF, ACTS(thread_prof)) \
 	TABLE(TCACHE, ACTS(tcache)) \
 	TABLE(ARENA, ACTS(arena)) \
@@ -275,6 +276,7 @@ static const struct {
 	{ "opt.malloc_conf", 0, TABLE_MALLOC_CONF },
 	{ "thread", 0, TABLE_THREAD },
 	{ "thread.tcache", 0, TABLE_THREAD_TCACHE },
+	{ "thread.peak", 0, TABLE_PEAK },
 	{ "thread.prof", 0, TABLE_THREAD_PROF },
 	{ "tcache", 0, TABLE_TCACHE },
 	{ "arena.<arena>", 0, TABLE_ARENA },

@@ -16,7 +16,7 @@ struct thread thread_ended = { .modes = MODE_ENDED };
 
 static pthread_key_t key;
 static _Atomic(bool) has_key;   /* Set once, release; read acquire. */
-static unsigned modes_at_start; /* Set once at boot. */
+static _Atomic(unsigned) modes_at_start; /* Relaxed. Bits are set, never cleared. */
 static struct mutex ended_lock = MUTEX_INITIALIZER(LEAF);
 static struct list ended = { &ended, &ended }; /* Guarded by ended_lock. */
 
@@ -125,12 +125,18 @@ thread_own_tcache(void)
 void
 threads_boot(unsigned initial_modes)
 {
-	modes_at_start = initial_modes;
+	store_relaxed(&modes_at_start, initial_modes);
 	thread_ended.modes |= initial_modes & MODE_FILLING;
 	ehooks_enter = enter_hook;
 	ehooks_leave = leave_hook;
 	if (pthread_key_create(&key, on_thread_exit) == 0)
 		store_release(&has_key, true); /* pairs with thread_start */
+}
+
+void
+threads_start_counting(void)
+{
+	(void)fetch_or_acq_rel(&modes_at_start, MODE_COUNTING);
 }
 
 /* With a tcache of the arena the thread chooses; NULL: no memory. */
@@ -148,7 +154,8 @@ new_thread(void)
 		recycle_record(thread);
 		return NULL;
 	}
-	thread->modes = modes_at_start | (thread_n_hooks != 0 ? MODE_REENTRANT : 0);
+	thread->modes = load_relaxed(&modes_at_start)
+	    | (thread_n_hooks != 0 ? MODE_REENTRANT : 0);
 	return thread;
 }
 

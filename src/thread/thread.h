@@ -33,6 +33,9 @@ enum thread_mode {
 	    32, /* its arena is a manual one, which has no owned slabs: no tcache */
 };
 
+/* Functions that may be called every so many bytes; see thread/count.h. */
+#define COUNT_HOOKS 4
+
 struct thread {
 	/* Owner thread only. */
 	struct tcache *tcache; /* NULL in a manual arena */
@@ -41,6 +44,11 @@ struct thread {
 	uint8_t end_rounds;
 	/* Owner writes, anybody may read: TiKV and others keep pointers to them. */
 	_Atomic(uint64_t) allocated, deallocated;
+	/* Owner thread only; see thread/count.h. */
+	uint64_t peak_zero; /* allocated less deallocated when the peak was reset */
+	int64_t peak;       /* the most they have been above that */
+	uint64_t next_call[2][COUNT_HOOKS]; /* by count_direction; 0: not met yet */
+	bool is_calling;
 	/* Guarded by the list's lock. */
 	struct list link; /* of ended ones, for reuse */
 };
@@ -57,6 +65,8 @@ extern struct thread thread_ended;
 
 /* Once, after the first malloc works: makes the key. */
 void threads_boot(unsigned initial_modes);
+/* Threads that begin from now on count. */
+void threads_start_counting(void);
 
 /*
  * The calling thread's record, made now if need be.  NULL: it has none and uses shared
