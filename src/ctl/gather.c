@@ -226,16 +226,32 @@ add_free(struct arena_record *r, const struct class_figures *f, unsigned szind)
 		r->arena.shared_free += (all - taken) * size_class_size(szind);
 }
 
-/* Free bytes of mixed slabs. */
 static size_t
-free_in_mixed(const struct mixed_stats *mixed)
+live_in_mixed(const struct mixed_stats *mixed)
 {
-	const size_t all = mixed->n_slabs * max_size(MIXED_SLAB_SIZE, os_page_size);
 	size_t live = 0;
 
 	for (unsigned i = 0; i < SC_NBINS; i++)
 		live += (mixed->n_malloc[i] - mixed->n_dalloc[i]) * size_class_size(i);
+	return live;
+}
+
+static size_t
+free_in_mixed(const struct mixed_stats *mixed)
+{
+	const size_t all = mixed->n_slabs * max_size(MIXED_SLAB_SIZE, os_page_size),
+		     live = live_in_mixed(mixed);
+
 	return all > live ? all - live : 0;
+}
+
+size_t
+gather_mixed_live(struct arena *arena)
+{
+	mutex_lock(&arena->mixed.lock);
+	const size_t live = live_in_mixed(&arena->mixed.stats);
+	mutex_unlock(&arena->mixed.lock);
+	return live;
 }
 
 /* Slabs of all classes; returns their bytes. */

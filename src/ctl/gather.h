@@ -32,6 +32,9 @@ void gather_reset_mutexes(struct arena *arena);
 /* Live regions of an active slab, owned or shared; while its owner runs, roughly. */
 unsigned gather_live(const struct edata *e);
 
+/* Bytes of live regions in an arena's mixed slabs. */
+size_t gather_mixed_live(struct arena *arena);
+
 /* For one class of an arena, now: all its slabs' regions, and the live ones among
  * them. */
 struct gathered_bin {

@@ -6,13 +6,14 @@
 #include "arena/arena.h"
 #include "base/bits.h"
 #include "ctl/ctl.h"
+#include "ctl/human.h"
 #include "ctl/snapshot.h"
 #include "ctl/walk.h"
 #include "os/pages.h"
 
 /* ---- What is asked for. ---- */
 
-enum report_form { FORM_TEXT, FORM_JSON };
+enum report_form { FORM_TEXT, FORM_JSON, FORM_HUMAN };
 
 struct request {
 	enum report_form form;
@@ -44,9 +45,12 @@ read_options(const char *options)
 
 	if (options == NULL)
 		options = "";
-	for (const char *p = options; *p != '\0'; p++)
+	for (const char *p = options; *p != '\0'; p++) {
 		if (*p == 'J')
 			r.form = FORM_JSON;
+		else if (*p == 'H')
+			r.form = FORM_HUMAN;
+	}
 	r.general = strchr(options, 'g') == NULL;
 	r.merged = strchr(options, 'm') == NULL;
 	r.destroyed = strchr(options, 'd') == NULL;
@@ -100,7 +104,7 @@ report_general(struct emitter *e)
 
 	walk_below(&w, "");
 	for (unsigned i = 0; i < COUNT_OF(sections); i++) {
-		if (!walk_has(sections[i].path))
+		if (!walk_has(&w, sections[i].path))
 			continue;
 		emit_object(e, sections[i].path, sections[i].title);
 		walk_below(&w, sections[i].path);
@@ -219,7 +223,10 @@ report_print(emit_write *write, void *opaque, const char *options)
 
 	(void)snapshot_refresh();
 	emit_init(&e, r.form == FORM_JSON ? EMIT_JSON : EMIT_TEXT, write, opaque);
-	report_all(&e, &r);
+	if (r.form == FORM_HUMAN)
+		human_print(&e);
+	else
+		report_all(&e, &r);
 	emit_flush(&e);
 }
 

@@ -19,8 +19,11 @@
 #include "ctl/stats.h"
 
 /*
- * `options': letters.  A capital chooses the form, the last one counts: J JSON; without
- * one, text.  A small letter leaves a part out: g general (configuration, options,
+ * `options': letters.  A capital chooses the form, the last one counts; without one it is
+ * text.
+ *	J  JSON
+ *	H  a summary for people (ctl/human.h)
+ * A small letter leaves a part of text and JSON out: g general (configuration, options,
  * constants), m all arenas together, d destroyed arenas, a each arena, b bins, l large
  * classes, x locks, e extents, h huge pages.  Others are ignored.  NULL: none.
  */

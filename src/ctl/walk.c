@@ -72,15 +72,28 @@ is_skipped(const struct walk *w, const char *word)
 	return false;
 }
 
-/* Is there any row to print at or below the first `depth' components of group g? */
+/* A value to print.  JSON has its objects and arrays even where all of them are absent,
+ * text no title with nothing below. */
 static bool
-has_values(unsigned top, unsigned depth)
+has_value(const struct walk *w, const struct ctl_group *group, unsigned row)
+{
+	union ctl_value value;
+	enum field_type type;
+
+	return ctl_row_is_value(group, row)
+	    && (w->e->form == EMIT_JSON || !group->acts
+		|| ctl_row_read(group, row, w->index, &value, &type) == 0);
+}
+
+/* Is there any row to print at or below the first `depth' components of group top? */
+static bool
+has_values(const struct walk *w, unsigned top, unsigned depth)
 {
 	for (unsigned g = 0; g < ctl_tree()->n_groups; g++) {
 		if (!is_at_or_below(g, top, depth))
 			continue;
 		for (unsigned i = 0; i < tree_row_count(group_at(g)); i++)
-			if (ctl_row_is_value(group_at(g), i))
+			if (has_value(w, group_at(g), i))
 				return true;
 	}
 	return false;
@@ -96,7 +109,7 @@ next_child(const struct walk *w, unsigned top, unsigned depth, unsigned *g,
 		if (!is_child(*g, top, depth))
 			continue;
 		copy_word(*g, depth, word, NAME_SIZE);
-		if (!is_skipped(w, word) && has_values(*g, depth + 1))
+		if (!is_skipped(w, word) && has_values(w, *g, depth + 1))
 			return true;
 	}
 	return false;
@@ -410,9 +423,11 @@ find_group(const char *path)
 }
 
 bool
-walk_has(const char *path)
+walk_has(const struct walk *w, const char *path)
 {
-	return find_group(path) < ctl_tree()->n_groups;
+	const unsigned g = find_group(path);
+
+	return g < ctl_tree()->n_groups && has_values(w, g, path_of(g)->depth);
 }
 
 void
@@ -420,7 +435,7 @@ walk_below(struct walk *w, const char *path)
 {
 	const unsigned g = find_group(path);
 
-	assert(walk_has(path));
+	assert(g < ctl_tree()->n_groups);
 	if (path[0] == '\0')
 		print_rows(w, group_at(g));
 	else if (w->e->form == EMIT_JSON)

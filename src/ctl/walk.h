@@ -32,8 +32,8 @@ struct walk {
 	unsigned n_indices;
 };
 
-/* Is there a group of this path? */
-bool walk_has(const char *path);
+/* Is there anything to print at or below the path? */
+bool walk_has(const struct walk *w, const char *path);
 /* Members of the object at `path', which is that of a group; "" for the rows of the root,
  * without what is below it. w->index has the path's indices. */
 void walk_below(struct walk *w, const char *path);
