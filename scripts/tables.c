@@ -6,8 +6,9 @@
  * It is linked with the library's objects and prints what they hold, so a build with other
  * switches has other initial values.  Fields are separated by tabs:
  *
- *	option  NAME TYPE INITIAL MIN MAX reject|clip VALUES DOC     MIN, MAX: "" where none
- *	name    NAME alias|later|obsolete OF                         no row of its own
+ *	option  NAME TYPE INITIAL MIN MAX reject|clip|reduce VALUES DOC STANDING
+ *	        MIN, MAX: "" where none; STANDING: live|switch|parameter|shape|alias
+ *	obsolete NAME
  *	group   PATH FIRST         FIRST: the first group with the same rows, often itself
  *	node    PATH TYPE ACCESS ARGUMENT DOC      of the groups that are the first with theirs
  *
@@ -39,6 +40,37 @@ static const char *const type_names[FIELD_TYPES] = {
 
 /* ---- Options. ---- */
 
+static const char *
+type_of(const struct option *o)
+{
+	switch ((enum option_kind)o->kind) {
+	case OPTION_KIND_ENUM: return "word";
+	case OPTION_KIND_RATIO:
+	case OPTION_KIND_RATIO_ALIAS: return "ratio";
+	case OPTION_KIND_TEXT: return "text";
+	case OPTION_KIND_LETTERS: return "letters";
+	case OPTION_KIND_LIST: return "lo-hi:n|lo-hi:n...";
+	case OPTION_KIND_LG_ALIAS: return "n";
+	default: return type_names[o->field.type];
+	}
+}
+
+static void
+print_initial(const struct option *o)
+{
+	switch ((enum option_kind)o->kind) {
+	case OPTION_KIND_BOOL: printf("%s", o->initial ? "true" : "false"); return;
+	case OPTION_KIND_ENUM: printf("%s", option_word(o, (int)o->initial)); return;
+	case OPTION_KIND_RATIO: printf("%g", (double)o->initial / RATIO_ONE); return;
+	case OPTION_KIND_TEXT: printf("%s", o->words); return;
+	case OPTION_KIND_LETTERS:
+	case OPTION_KIND_LIST:
+	case OPTION_KIND_LG_ALIAS:
+	case OPTION_KIND_RATIO_ALIAS: return;
+	default: printf("%jd", o->initial); return;
+	}
+}
+
 /* What a type can hold is no limit of the option. */
 static void
 print_limits(const struct option *o)
@@ -48,50 +80,47 @@ print_limits(const struct option *o)
 	    : o->kind == OPTION_KIND_UNSIGNED ? UINT_MAX
 					      : UINT64_MAX;
 
-	if (o->kind == OPTION_KIND_BOOL || o->kind == OPTION_KIND_ENUM) {
-		printf("\t\t");
-		return;
+	if (o->kind == OPTION_KIND_LIST
+	    || (o->kind >= OPTION_KIND_SSIZE && o->kind <= OPTION_KIND_I64)) {
+		printf("%jd\t", o->min);
+		if (o->max < no_max)
+			printf("%ju", o->max);
+	} else {
+		printf("\t");
 	}
-	printf("%jd\t", o->min);
-	if (o->max < no_max)
-		printf("%ju", o->max);
-	printf("\t");
 }
 
 static void
-print_option(const struct option *o)
+print_values(const struct option *o)
 {
-	printf("option\t%s\t%s\t", o->field.name,
-	    o->kind == OPTION_KIND_ENUM ? "word" : type_names[o->field.type]);
-	if (o->kind == OPTION_KIND_ENUM)
-		printf("%s\t", option_word(o, (int)o->initial));
-	else if (o->kind == OPTION_KIND_BOOL)
-		printf("%s\t", o->initial ? "true" : "false");
-	else
-		printf("%jd\t", o->initial);
-	print_limits(o);
-	printf("%s\t", o->policy == OPTION_CLIP ? "clip" : "reject");
+	const char *word;
+
 	if (o->kind == OPTION_KIND_BOOL)
 		printf("true false");
-	for (int i = 0; o->kind == OPTION_KIND_ENUM && option_word(o, i) != NULL; i++)
-		printf("%s%s", i == 0 ? "" : " ", option_word(o, i));
-	printf("\t%s\n", o->field.doc);
+	for (unsigned i = 0;
+	     o->kind == OPTION_KIND_ENUM && (word = option_word(o, i)) != NULL; i++)
+		printf("%s%s", i == 0 ? "" : " ", word);
 }
 
 static void
 print_options(void)
 {
-	static const char *const what[] = {
-		[OPTION_IS_LG_ALIAS] = "alias",
-		[OPTION_IS_LATER] = "later",
-		[OPTION_IS_OBSOLETE] = "obsolete",
-	};
+	static const char *const policies[] = { "reject", "clip", "reduce" };
+	static const char *const standings[] = { "live", "switch", "parameter", "shape" };
 
-	for (unsigned i = 0; i < option_count; i++)
-		print_option(&option_table[i]);
-	for (unsigned i = 0; i < option_name_count; i++)
-		printf("name\t%s\t%s\t%s\n", option_names[i].name,
-		    what[option_names[i].what], option_names[i].of);
+	for (unsigned i = 0; i < OPTIONS; i++) {
+		const struct option *o = &option_table[i];
+		printf("option\t%s\t%s\t", o->field.name, type_of(o));
+		print_initial(o);
+		printf("\t");
+		print_limits(o);
+		printf("\t%s\t", policies[o->policy]);
+		print_values(o);
+		printf("\t%s\t%s\n", o->field.doc,
+		    o->kind >= OPTION_KIND_LG_ALIAS ? "alias" : standings[o->standing]);
+	}
+	for (unsigned i = 0; i < option_obsolete_count; i++)
+		printf("obsolete\t%s\n", option_obsolete[i]);
 }
 
 /* ---- Nodes. ---- */
@@ -134,7 +163,8 @@ print_node(const struct ctl_group *group, unsigned i)
 	    *group->path == '\0' ? "" : ".", field->name,
 	    strcmp(access, "command") == 0 ? "" : type_names[field->type], access,
 	    row == NULL ? 0 : (size_t)row->new_size, field->doc,
-	    row != NULL && (row->access & CTL_MISSING) != 0
+	    (row != NULL && (row->access & CTL_MISSING) != 0)
+		    || (group->is_missing != NULL && group->is_missing(field))
 		? " Not in this version: ENOENT."
 		: "");
 }

@@ -81,9 +81,19 @@ read_options(void)
 	}
 	options_boot(&sources, keep_line);
 	/* Who names a time means it: no bound by amount then. */
-	store_relaxed(&pac_default_bounded, !option_was_set(&opt.dirty_decay_ms));
+	store_relaxed(&pac_default_bounded, !option_was_set(OPTION_dirty_decay_ms));
 	store_relaxed(&pac_default_ms[DECAY_DIRTY], opt.dirty_decay_ms);
 	store_relaxed(&pac_default_ms[DECAY_MUZZY], opt.muzzy_decay_ms);
+}
+
+static unsigned
+automatic_arenas(void)
+{
+	if (opt.narenas != 0)
+		return opt.narenas;
+	const uint64_t n = (uint64_t)os_cpu_count() * opt.narenas_ratio / RATIO_ONE;
+
+	return n == 0 ? 1 : (unsigned)(n < NARENAS_MAX ? n : NARENAS_MAX);
 }
 
 /* What the allocator needs to work. Calls nothing of libc that may allocate. */
@@ -100,7 +110,7 @@ boot_core(void)
 		mutex_max_spin = opt.mutex_max_spin;
 		has_options = true;
 	}
-	return arenas_boot(opt.narenas != 0 ? opt.narenas : os_cpu_count());
+	return arenas_boot(automatic_arenas());
 }
 
 /* What may allocate: malloc works by now. */

@@ -68,7 +68,7 @@ at_exit(void)
 	if (fd >= 0 && is_summary_file(fd))
 		write_summary(fd);
 	if (opt.stats_print)
-		control_print("");
+		control_print(opt.stats_print_opts);
 }
 
 void

@@ -1,63 +1,100 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * option_table -- what options.def says, as data: storage, rows and names.
+ * option_table -- what options.def says, as data: storage and rows.
  */
 #include "config/options.h"
 
 #include <limits.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/bits.h"
 #include "config/size_class.h"
 #include "tract_config.h"
 
-/* ORDER JUNK, ORDER ZERO-REALLOC: the enumerations in options.h. */
-#define JUNK_WORDS "false\0true\0alloc\0free\0"
-#define ZERO_REALLOC_WORDS "free\0alloc\0abort\0"
+#define LEAST_PAGE ((size_t)1 << CONFIG_LG_PAGE)
+#define HUGEPAGE ((size_t)1 << CONFIG_LG_HUGEPAGE)
 
 struct options opt = {
-#define OPTION_BOOL(name, initial, doc) .name = initial,
-#define OPTION_ENUM(name, initial, words, doc) .name = initial,
-#define OPTION_SSIZE(name, initial, min, max, policy, doc) .name = initial,
-#define OPTION_SIZE(name, initial, min, max, policy, doc) .name = initial,
-#define OPTION_UNSIGNED(name, initial, min, max, policy, doc) .name = initial,
-#define OPTION_U64(name, initial, min, max, policy, doc) .name = initial,
-#define OPTION_I64(name, initial, min, max, policy, doc) .name = initial,
+#define OPTION(kind, type, name, standing, node, value, ...) .name = value,
+#define OPTION_ALIAS(...)
+#define OPTION_OBSOLETE(...)
 #include "config/options.def"
 };
 
-#define ROW(kind, name, initial, min, max, policy, words, doc) \
-	{ { #name, FIELD_##kind, offsetof(struct options, name), doc }, \
-		OPTION_KIND_##kind, initial, min, max, policy, words },
+/* Where what pointers in `opt' point to is copied. */
+static struct rooms {
+#define OPTION(kind, type, name, standing, node, value, number, min, max, policy, unit, \
+    words, room_type, room_size, doc) \
+	room_type name[room_size];
+#define OPTION_ALIAS(...)
+#define OPTION_OBSOLETE(...)
+#include "config/options.def"
+} rooms BULKY;
 
-const struct option option_table[] = {
-#define OPTION_BOOL(name, initial, doc) \
-	ROW(BOOL, name, initial, 0, 1, OPTION_REJECT, "", doc)
-#define OPTION_ENUM(name, initial, words, doc) \
-	ROW(ENUM, name, initial, 0, 0, OPTION_REJECT, words, doc)
-#define OPTION_SSIZE(name, initial, min, max, policy, doc) \
-	ROW(SSIZE, name, initial, min, max, policy, "", doc)
-#define OPTION_SIZE(name, initial, min, max, policy, doc) \
-	ROW(SIZE, name, initial, min, max, policy, "", doc)
-#define OPTION_UNSIGNED(name, initial, min, max, policy, doc) \
-	ROW(UNSIGNED, name, initial, min, max, policy, "", doc)
-#define OPTION_U64(name, initial, min, max, policy, doc) \
-	ROW(U64, name, initial, min, max, policy, "", doc)
-#define OPTION_I64(name, initial, min, max, policy, doc) \
-	ROW(I64, name, initial, min, max, policy, "", doc)
+static_assert(sizeof(struct rooms) <= UINT16_MAX, "places of rooms fit");
+static_assert(OPTIONS <= UINT8_MAX, "numbers of rows fit");
+static_assert(SC_NOWNED <= OPTION_LIST_MAX, "size classes fit in a list");
+
+/* What a node hands out. */
+#define FIELD_OF_BOOL FIELD_BOOL
+#define FIELD_OF_ENUM FIELD_ENUM
+#define FIELD_OF_SSIZE FIELD_SSIZE
+#define FIELD_OF_SIZE FIELD_SIZE
+#define FIELD_OF_UNSIGNED FIELD_UNSIGNED
+#define FIELD_OF_U64 FIELD_U64
+#define FIELD_OF_I64 FIELD_I64
+#define FIELD_OF_RATIO FIELD_U32
+#define FIELD_OF_TEXT FIELD_STRING
+#define FIELD_OF_LETTERS FIELD_STRING
+#define FIELD_OF_LIST FIELD_POINTER
+
+const struct option option_table[OPTIONS] = {
+#define OPTION(kind_, type_, name_, standing_, node_, value_, number_, min_, max_, \
+    policy_, unit_, words_, room_type_, room_size_, doc_) \
+	{ \
+		.field = { #name_, FIELD_OF_##kind_, offsetof(struct options, name_), \
+		    doc_ }, \
+		.words = words_, \
+		.initial = number_, \
+		.min = min_, \
+		.max = max_, \
+		.room = offsetof(struct rooms, name_), \
+		.room_size = sizeof(rooms.name_), \
+		.of = OPTION_##name_, \
+		.kind = OPTION_KIND_##kind_, \
+		.standing = standing_, \
+		.policy = OPTION_##policy_, \
+		.unit = OPTION_##unit_, \
+		.node = node_, \
+	},
+#define OPTION_ALIAS(kind_, name_, of_, doc_) \
+	{ \
+		.field = { #name_, FIELD_SIZE, offsetof(struct options, of_), doc_ }, \
+		.of = OPTION_##of_, \
+		.kind = OPTION_KIND_##kind_, \
+		.node = OPTION_BARE, \
+	},
+#define OPTION_OBSOLETE(...)
 #include "config/options.def"
 };
 
-const unsigned option_count = COUNT_OF(option_table);
+/* Those without come last: a unit test sees to it. */
+const unsigned option_node_count = 0
+#define OPTION(kind, type, name, standing, node, ...) +((node) != OPTION_BARE)
+#define OPTION_ALIAS(...)
+#define OPTION_OBSOLETE(...)
+#include "config/options.def"
+    ;
 
-const struct option_name option_names[] = {
-#define OPTION_LG_ALIAS(name, of) { #name, OPTION_IS_LG_ALIAS, #of },
-#define OPTION_LATER(name) { #name, OPTION_IS_LATER, "" },
-#define OPTION_OBSOLETE(name) { #name, OPTION_IS_OBSOLETE, "" },
+const char option_obsolete[][FIELD_NAME_SIZE] = {
+#define OPTION(...)
+#define OPTION_ALIAS(...)
+#define OPTION_OBSOLETE(name) #name,
 #include "config/options.def"
 };
 
-const unsigned option_name_count = COUNT_OF(option_names);
+const unsigned option_obsolete_count = COUNT_OF(option_obsolete);
 
 const char *
 option_word(const struct option *option, int value)
@@ -67,4 +104,10 @@ option_word(const struct option *option, int value)
 	for (; value > 0 && *word != '\0'; value--)
 		word += strlen(word) + 1;
 	return value != 0 || *word == '\0' ? NULL : word;
+}
+
+void *
+option_room(const struct option *option)
+{
+	return (char *)&rooms + option->room;
 }

@@ -6,48 +6,9 @@
 #include "base/attr.h"
 #include "base/bits.h"
 #include "base/fmt.h"
+#include "config/option_value.h"
 #include "os/os.h"
 #include "tract_config.h"
-
-/* ---- Pieces of text: they point into a source, and are not terminated. ---- */
-
-struct text {
-	const char *start;
-	size_t length;
-};
-
-static struct text
-text_of(const char *string)
-{
-	return (struct text){ string, strlen(string) };
-}
-
-static bool
-text_is(struct text text, const char *word)
-{
-	size_t length = strlen(word);
-	return text.length == length && memcmp(text.start, word, length) == 0;
-}
-
-static bool
-text_begins(struct text text, const char *word)
-{
-	size_t length = strlen(word);
-	return text.length >= length && memcmp(text.start, word, length) == 0;
-}
-
-/* Take `suffix' off the end of *text, unless nothing else is there. */
-static bool
-text_drop_suffix(struct text *text, const char *suffix)
-{
-	size_t length = strlen(suffix);
-	if (text->length <= length)
-		return false;
-	if (memcmp(text->start + text->length - length, suffix, length) != 0)
-		return false;
-	text->length -= length;
-	return true;
-}
 
 /* ---- Messages. ---- */
 
@@ -86,19 +47,19 @@ line_end(struct line *line)
 static const struct option *
 find_option(struct text key)
 {
-	for (unsigned i = 0; i < option_count; i++)
+	for (unsigned i = 0; i < OPTIONS; i++)
 		if (text_is(key, option_table[i].field.name))
 			return &option_table[i];
 	return NULL;
 }
 
-static const struct option_name *
-find_name(struct text key)
+static bool
+is_obsolete(struct text key)
 {
-	for (unsigned i = 0; i < option_name_count; i++)
-		if (text_is(key, option_names[i].name))
-			return &option_names[i];
-	return NULL;
+	for (unsigned i = 0; i < option_obsolete_count; i++)
+		if (text_is(key, option_obsolete[i]))
+			return true;
+	return false;
 }
 
 #define GUESS_MAX ((size_t)63) /* longest key for which a nearest name is sought */
@@ -134,9 +95,9 @@ nearest_name(struct text key)
 
 	const char *best = NULL;
 	unsigned best_distance = (unsigned)key.length / 3 + 1;
-	for (unsigned i = 0; i < option_count + option_name_count; i++) {
-		const char *name = i < option_count ? option_table[i].field.name
-						    : option_names[i - option_count].name;
+	for (unsigned i = 0; i < OPTIONS + option_obsolete_count; i++) {
+		const char *name = i < OPTIONS ? option_table[i].field.name
+					       : option_obsolete[i - OPTIONS];
 		unsigned distance = edit_distance(key, text_of(name));
 		if (distance < best_distance) {
 			best = name;
@@ -146,202 +107,25 @@ nearest_name(struct text key)
 	return best;
 }
 
-/* ---- Values. ---- */
+/* ---- Which options have been set. ---- */
 
-enum reading { READ_OK, READ_INVALID, READ_OUT_OF_RANGE };
-
-struct number {
-	uintmax_t magnitude; /* UINTMAX_MAX where it does not fit */
-	bool negative;
-};
-
-static uintmax_t
-saturating_mul(uintmax_t a, uintmax_t b)
-{
-	uintmax_t product;
-	return __builtin_mul_overflow(a, b, &product) ? UINTMAX_MAX : product;
-}
-
-static int
-digit_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/*
- * Digits alone, in the base that their beginning says; false where there is anything
- * else.
- */
-static bool
-read_digits(struct text text, uintmax_t *value)
-{
-	unsigned base = 10;
-	if (text.length > 2 && (text_begins(text, "0x") || text_begins(text, "0X"))) {
-		base = 16;
-		text.start += 2;
-		text.length -= 2;
-	} else if (text.length > 1 && text.start[0] == '0') {
-		base = 8;
-	}
-	if (text.length == 0)
-		return false;
-
-	*value = 0;
-	for (size_t i = 0; i < text.length; i++) {
-		int digit = digit_of(text.start[i]);
-		if (digit < 0 || (unsigned)digit >= base)
-			return false;
-		uintmax_t shifted = saturating_mul(*value, base);
-		if (__builtin_add_overflow(shifted, (uintmax_t)digit, value))
-			*value = UINTMAX_MAX;
-	}
-	return true;
-}
-
-/* How many units the value's suffix stands for; takes the suffix off. */
-static uintmax_t
-drop_unit(const struct option *option, struct text *value)
-{
-	struct text name = text_of(option->field.name);
-	if (text_drop_suffix(&name, "_ms")) {
-		if (text_drop_suffix(value, "ms"))
-			return 1;
-		return text_drop_suffix(value, "s") ? 1000 : 1;
-	}
-	if (option->kind != OPTION_KIND_SIZE)
-		return 1;
-	if (text_drop_suffix(value, "k") || text_drop_suffix(value, "K"))
-		return (uintmax_t)1 << 10;
-	if (text_drop_suffix(value, "m") || text_drop_suffix(value, "M"))
-		return (uintmax_t)1 << 20;
-	if (text_drop_suffix(value, "g") || text_drop_suffix(value, "G"))
-		return (uintmax_t)1 << 30;
-	return 1;
-}
-
-static bool
-read_number(const struct option *option, struct text value, struct number *number)
-{
-	number->negative = option->min < 0 && text_begins(value, "-");
-	if (number->negative) {
-		value.start++;
-		value.length--;
-	}
-	uintmax_t unit = drop_unit(option, &value);
-	if (!read_digits(value, &number->magnitude))
-		return false;
-	number->magnitude = saturating_mul(number->magnitude, unit);
-	return true;
-}
-
-/* By offset in `opt'. */
-static bool was_set[sizeof(struct options)] EARLY;
-
-bool
-option_was_set(const void *value)
-{
-	return was_set[(const char *)value - (const char *)&opt];
-}
+static uint32_t was_set[(OPTIONS + 31) / 32] EARLY; /* a bit a row */
 
 static void
-store(const struct option *option, uintmax_t value)
+note_set(const struct option *option, bool is_set)
 {
-	was_set[option->field.offset] = true;
-	void *at = field_at(&option->field, &opt);
-	switch (option->kind) {
-	case OPTION_KIND_BOOL: *(bool *)at = value != 0; return;
-	case OPTION_KIND_ENUM: *(int *)at = (int)value; return;
-	case OPTION_KIND_SSIZE: *(ssize_t *)at = (ssize_t)value; return;
-	case OPTION_KIND_SIZE: *(size_t *)at = (size_t)value; return;
-	case OPTION_KIND_UNSIGNED: *(unsigned *)at = (unsigned)value; return;
-	case OPTION_KIND_U64: *(uint64_t *)at = value; return;
-	case OPTION_KIND_I64: *(int64_t *)at = (int64_t)value; return;
-	}
-	unreachable_state();
+	const uint32_t bit = (uint32_t)1 << option->of % 32;
+
+	if (is_set)
+		was_set[option->of / 32] |= bit;
+	else
+		was_set[option->of / 32] &= ~bit;
 }
 
-/* In range, or brought there.  Negative values are stored in two's complement. */
-static enum reading
-set_number(const struct option *option, struct number number)
+bool
+option_was_set(enum option_index index)
 {
-	uintmax_t lowest = (uintmax_t)option->min;
-	if (option->min < 0)
-		lowest = -lowest;
-	bool below, above;
-	if (number.negative) {
-		below = number.magnitude > lowest;
-		above = false;
-	} else {
-		below = option->min > 0 && number.magnitude < lowest;
-		above = number.magnitude > option->max;
-	}
-
-	uintmax_t value = number.negative ? -number.magnitude : number.magnitude;
-	if (below || above) {
-		if (option->policy == OPTION_REJECT)
-			return READ_OUT_OF_RANGE;
-		value = below ? (uintmax_t)option->min : option->max;
-	}
-	store(option, value);
-	return READ_OK;
-}
-
-static enum reading
-set_bool(const struct option *option, struct text value)
-{
-	if (!text_is(value, "true") && !text_is(value, "false"))
-		return READ_INVALID;
-	store(option, text_is(value, "true"));
-	return READ_OK;
-}
-
-static enum reading
-set_enum(const struct option *option, struct text value)
-{
-	const char *word;
-
-	for (int i = 0; (word = option_word(option, i)) != NULL; i++) {
-		if (text_is(value, word)) {
-			store(option, (uint64_t)i);
-			return READ_OK;
-		}
-	}
-	return READ_INVALID;
-}
-
-static enum reading
-set_option(const struct option *option, struct text value)
-{
-	if (option->kind == OPTION_KIND_BOOL)
-		return set_bool(option, value);
-	if (option->kind == OPTION_KIND_ENUM)
-		return set_enum(option, value);
-	if (text_is(value, "default")) {
-		store(option, (uintmax_t)option->initial);
-		was_set[option->field.offset] = false;
-		return READ_OK;
-	}
-	struct number number;
-	if (!read_number(option, value, &number))
-		return READ_INVALID;
-	return set_number(option, number);
-}
-
-/* The value is the base-2 logarithm of what `option' takes. */
-static enum reading
-set_lg_alias(const struct option *option, struct text value)
-{
-	uintmax_t lg;
-	if (!read_digits(value, &lg))
-		return READ_INVALID;
-	struct number number = { lg < 64 ? (uintmax_t)1 << lg : UINTMAX_MAX, false };
-	return set_number(option, number);
+	return (was_set[index / 32] >> index % 32 & 1) != 0;
 }
 
 /* ---- Sources. ---- */
@@ -357,7 +141,8 @@ static const char *const source_titles[CONF_SOURCES] = {
 	    "string pointed to by the global variable malloc_conf_2_conf_harder",
 };
 
-/* A compiler can put the prefix before the name, as in the amalgamation, but not into capitals. */
+/* A compiler can put the prefix before the name (in the amalgamation it does), not into
+ * capitals. */
 const char *
 conf_env_name(void)
 {
@@ -460,36 +245,59 @@ say_unknown(struct parser *parser)
 }
 
 static void
+say_reading(struct parser *parser, const struct option *option, enum reading reading)
+{
+	const char *name = option->field.name;
+	char what[FIELD_NAME_SIZE + 64];
+	struct fmt f;
+
+	fmt_init(&f, what, sizeof what);
+	if (reading == READ_REDUCED)
+		fmt_print(&f, "Reducing %s to limit (%llu)", name,
+		    (unsigned long long)option->max);
+	else if (option->kind == OPTION_KIND_LIST)
+		fmt_print(&f, "Invalid settings for %s", name);
+	else if (reading == READ_INVALID)
+		fmt_text(&f, "Invalid conf value");
+	else
+		fmt_text(&f, "Out-of-range conf value");
+	say(parser, what, pair_of(parser));
+}
+
+static void
+apply_to(struct parser *parser, const struct option *option)
+{
+	struct option_value value;
+	const enum reading reading = option_read(option, parser->value, &value);
+
+	if (reading != READ_OK)
+		say_reading(parser, option, reading);
+	if (reading == READ_INVALID || reading == READ_OUT_OF_RANGE) {
+		parser->n_errors++;
+		return;
+	}
+	if (option->standing == OPTION_SWITCH
+	    && !option_value_is_initial(option, &value)) {
+		say(parser, "Not supported in this version", pair_of(parser));
+		return;
+	}
+	option_store(option, &value);
+	note_set(option, !value.is_default);
+	if (opt.confirm_conf)
+		say(parser, "Set conf value", pair_of(parser));
+}
+
+static void
 apply(struct parser *parser)
 {
 	const struct option *option = find_option(parser->key);
-	const struct option_name *name = option == NULL ? find_name(parser->key) : NULL;
-	enum reading reading;
 
-	if (option != NULL) {
-		reading = set_option(option, parser->value);
-	} else if (name == NULL) {
+	if (option != NULL)
+		apply_to(parser, option);
+	else if (is_obsolete(parser->key))
+		say(parser, "Obsolete, ignored", pair_of(parser));
+	else
 		say_unknown(parser);
-		return;
-	} else if (name->what == OPTION_IS_LG_ALIAS) {
-		reading = set_lg_alias(find_option(text_of(name->of)), parser->value);
-	} else {
-		bool is_obsolete = name->what == OPTION_IS_OBSOLETE;
-		say(parser,
-		    is_obsolete ? "Obsolete, ignored" : "Not supported in this version",
-		    pair_of(parser));
-		return;
-	}
-
-	if (reading == READ_OK) {
-		if (opt.confirm_conf)
-			say(parser, "Set conf value", pair_of(parser));
-		return;
-	}
-	bool is_invalid = reading == READ_INVALID;
-	say(parser, is_invalid ? "Invalid conf value" : "Out-of-range conf value",
-	    pair_of(parser));
-	parser->n_errors++;
 }
 
 /* So that the echo begins with the first source, wherever confirm_conf stands. */
@@ -498,9 +306,11 @@ look_for_confirm(const char *text)
 {
 	struct parser parser = { .rest = text };
 	while (next_pair(&parser)) {
-		const struct option *option = find_option(parser.key);
-		if (option != NULL && field_at(&option->field, &opt) == &opt.confirm_conf)
-			set_bool(option, parser.value);
+		const struct option *option = &option_table[OPTION_confirm_conf];
+		struct option_value value;
+		if (text_is(parser.key, option->field.name)
+		    && option_read(option, parser.value, &value) == READ_OK)
+			option_store(option, &value);
 	}
 }
 
@@ -519,14 +329,54 @@ announce(enum conf_source source, void (*print)(const char *line))
 }
 
 static void
+abort_on_conf(void (*print)(const char *line))
+{
+	print("<tract>: Abort (abort_conf:true) on invalid conf value\n");
+	os_abort();
+}
+
+static void
 read_source(const char *text, void (*print)(const char *line))
 {
 	struct parser parser = { .rest = text, .print = print };
 	while (next_pair(&parser))
 		apply(&parser);
-	if (parser.n_errors != 0 && opt.abort_conf) {
-		print("<tract>: Abort (abort_conf:true) on invalid conf value\n");
-		os_abort();
+	if (parser.n_errors != 0 && opt.abort_conf)
+		abort_on_conf(print);
+}
+
+/* ---- When all has been read. ---- */
+
+/* The options of this standing that have been set, in one line. */
+static void
+name_all_set(enum option_standing standing, const char *what,
+    void (*print)(const char *line))
+{
+	struct line line;
+	unsigned n = 0;
+
+	line_begin(&line);
+	for (unsigned i = 0; i < OPTIONS; i++) {
+		if (option_table[i].standing != standing
+		    || !option_was_set((enum option_index)i))
+			continue;
+		fmt_print(&line.f, "%s%s", n == 0 ? what : ",",
+		    option_table[i].field.name);
+		n++;
+	}
+	if (n != 0)
+		print(line_end(&line));
+}
+
+/* What only shows when options are seen together. */
+static void
+check_together(void (*print)(const char *line))
+{
+	if (opt.prof_leak_error && !opt.prof_final) {
+		print("<tract>: Without prof_final nothing is an error: "
+		      "prof_leak_error:true\n");
+		if (opt.abort_conf)
+			abort_on_conf(print);
 	}
 }
 
@@ -543,5 +393,12 @@ options_boot(const struct conf_sources *sources, void (*print)(const char *line)
 			announce((enum conf_source)i, print);
 		if (source_texts[i] != NULL)
 			read_source(source_texts[i], print);
+	}
+	check_together(print);
+	if (opt.confirm_conf) {
+		name_all_set(OPTION_PARAMETER,
+		    "Read back, but of features not in this version: ", print);
+		name_all_set(OPTION_SHAPE,
+		    "Read back, but without a counterpart in tract: ", print);
 	}
 }

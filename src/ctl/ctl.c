@@ -56,7 +56,11 @@ ctl_group(const char *path)
 static unsigned
 access_of(const struct ctl_group *group, const struct ctl_row *row)
 {
-	return group->acts != NULL ? row->access : CTL_READ;
+	if (group->acts != NULL)
+		return row->access;
+	const bool is_missing =
+	    group->is_missing != NULL && group->is_missing(&row->field);
+	return CTL_READ | (is_missing ? CTL_MISSING : 0);
 }
 
 /* Bytes of the value as it is handed out: an ENUM as its text. */

@@ -99,6 +99,12 @@ option_value_name(const struct field *field, int value)
 	return option_word(CONTAINER_OF(field, const struct option, field), value);
 }
 
+static bool
+option_is_missing(const struct field *field)
+{
+	return CONTAINER_OF(field, const struct option, field)->node == OPTION_MISSING;
+}
+
 static const void *
 locate_config(const unsigned index[CTL_INDICES])
 {
@@ -189,6 +195,7 @@ struct ctl_table {
 	ctl_act *const *acts;
 	const void *(*locate)(const unsigned index[CTL_INDICES]);
 	const char *(*name_of)(const struct field *field, int value);
+	bool (*is_missing)(const struct field *field);
 	uint16_t stride;
 	uint8_t guard;
 };
@@ -209,17 +216,18 @@ struct ctl_table {
 		.locate = (locate_), .stride = sizeof(struct stat_row), \
 		.guard = CTL_SNAPSHOT \
 	}
-#define OPTIONS \
+#define OPTION_VALUES \
 	{ \
-		.rows = option_table, .n_rows = &option_count, .locate = locate_options, \
-		.name_of = option_value_name, .stride = sizeof(struct option) \
+		.rows = option_table, .n_rows = &option_node_count, \
+		.locate = locate_options, .name_of = option_value_name, \
+		.is_missing = option_is_missing, .stride = sizeof(struct option) \
 	}
 
 /* TABLE(word for it, what it is) */
 #define TABLES(TABLE) \
 	TABLE(ROOT, ACTS(root)) \
 	TABLE(CONFIG, VALUES(config, locate_config)) \
-	TABLE(OPTIONS, OPTIONS) \
+	TABLE(OPTIONS, OPTION_VALUES) \
 	TABLE(MALLOC_CONF, ACTS(malloc_conf)) \
 	TABLE(THREAD, ACTS(thread)) \
 	TABLE(THREAD_TCACHE, ACTS(thread_tcache)) \
@@ -348,6 +356,7 @@ nodes_boot(void)
 			.locate = table->locate,
 			.offset = group_texts[g].offset,
 			.name_of = table->name_of,
+			.is_missing = table->is_missing,
 		};
 	}
 	bin_values_boot();

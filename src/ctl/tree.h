@@ -79,6 +79,8 @@ struct ctl_group {
 	size_t offset;
 	/* Text of a FIELD_ENUM. */
 	const char *(*name_of)(const struct field *field, int value);
+	/* Is a value's feature not in this build? NULL: all are there. */
+	bool (*is_missing)(const struct field *field);
 };
 
 struct ctl_index_kind {

@@ -20,27 +20,12 @@ catch_line(const char *line)
 	strcat(printed, line);
 }
 
+static struct options initial_values; /* `opt' before anything is read */
+
 static void
 set_defaults(void)
 {
-	for (unsigned i = 0; i < option_count; i++) {
-		const struct option *row = &option_table[i];
-		/*
-		 * Little-endian or not: an initial value is written through its own type.
-		 */
-		void *at = field_at(&row->field, &opt);
-		switch (row->kind) {
-		case OPTION_KIND_BOOL: *(bool *)at = row->initial != 0; break;
-		case OPTION_KIND_ENUM: *(int *)at = (int)row->initial; break;
-		case OPTION_KIND_SSIZE: *(ssize_t *)at = (ssize_t)row->initial; break;
-		case OPTION_KIND_SIZE: *(size_t *)at = (size_t)row->initial; break;
-		case OPTION_KIND_UNSIGNED:
-			*(unsigned *)at = (unsigned)row->initial;
-			break;
-		case OPTION_KIND_U64: *(uint64_t *)at = (uint64_t)row->initial; break;
-		case OPTION_KIND_I64: *(int64_t *)at = row->initial; break;
-		}
-	}
+	opt = initial_values;
 	opt.abort_conf = false; /* true in debug builds */
 }
 
@@ -66,8 +51,8 @@ read_conf(const char *text)
 static uintmax_t
 value_of(const struct option *row)
 {
-	const void *at = field_at_const(&row->field, &opt);
-	switch (row->kind) {
+	const void *at = (const char *)&opt + row->field.offset;
+	switch ((enum option_kind)row->kind) {
 	case OPTION_KIND_BOOL: return *(const bool *)at;
 	case OPTION_KIND_ENUM: return (uintmax_t) * (const int *)at;
 	case OPTION_KIND_SSIZE: return (uintmax_t) * (const ssize_t *)at;
@@ -75,14 +60,9 @@ value_of(const struct option *row)
 	case OPTION_KIND_UNSIGNED: return *(const unsigned *)at;
 	case OPTION_KIND_U64: return *(const uint64_t *)at;
 	case OPTION_KIND_I64: return (uintmax_t) * (const int64_t *)at;
+	case OPTION_KIND_RATIO: return *(const uint32_t *)at;
+	default: return 0;
 	}
-	return 0;
-}
-
-static bool
-is_number(const struct option *row)
-{
-	return row->kind != OPTION_KIND_BOOL && row->kind != OPTION_KIND_ENUM;
 }
 
 /* ---- The table itself. ---- */
@@ -90,127 +70,26 @@ is_number(const struct option *row)
 TEST(initial_values_are_those_of_the_rows)
 {
 	/* Nothing has been read yet: this test is the first of the program. */
-	for (unsigned i = 0; i < option_count; i++)
-		CHECK_EQ(value_of(&option_table[i]), (uintmax_t)option_table[i].initial);
+	initial_values = opt;
+	for (unsigned i = 0; i < OPTIONS; i++) {
+		const struct option *row = &option_table[i];
+		if (row->kind <= OPTION_KIND_RATIO)
+			CHECK_EQ(value_of(row), (uintmax_t)row->initial);
+	}
 }
 
 TEST(every_row_is_named_once_and_described)
 {
-	for (unsigned i = 0; i < option_count; i++) {
-		const struct field *field = &option_table[i].field;
-		CHECK(strlen(field->doc) > 10
-		    && field->doc[strlen(field->doc) - 1] == '.');
-		CHECK(field->offset + field_size(field->type) <= sizeof(opt));
+	for (unsigned i = 0; i < OPTIONS; i++) {
+		const struct option *row = &option_table[i];
+		const char *doc = row->field.doc;
+		CHECK(strlen(doc) > 10 && doc[strlen(doc) - 1] == '.');
+		CHECK((row->node == OPTION_BARE) == (i >= option_node_count));
 		for (unsigned j = 0; j < i; j++)
-			CHECK(strcmp(field->name, option_table[j].field.name) != 0);
-		for (unsigned j = 0; j < option_name_count; j++)
-			CHECK(strcmp(field->name, option_names[j].name) != 0);
+			CHECK(strcmp(row->field.name, option_table[j].field.name) != 0);
+		for (unsigned j = 0; j < option_obsolete_count; j++)
+			CHECK(strcmp(row->field.name, option_obsolete[j]) != 0);
 	}
-}
-
-#define OUT_OF_RANGE "<tract>: Out-of-range conf value: "
-
-static void
-check_number_row(const struct option *row)
-{
-	const char *name = row->field.name;
-	char text[128], expected[192];
-
-	snprintf(text, sizeof(text), "%s:%jd", name, row->min);
-	read_conf(text);
-	CHECK_STR(printed, "");
-	CHECK_EQ(value_of(row), (uintmax_t)row->min);
-
-	snprintf(text, sizeof(text), "%s:%ju", name, row->max);
-	read_conf(text);
-	CHECK_STR(printed, "");
-	CHECK_EQ(value_of(row), row->max);
-
-	if (row->max < UINTMAX_MAX) {
-		snprintf(text, sizeof(text), "%s:%ju", name, row->max + 1);
-		read_conf(text);
-		snprintf(expected, sizeof(expected), OUT_OF_RANGE "%s\n", text);
-		CHECK_STR(printed, row->policy == OPTION_REJECT ? expected : "");
-		CHECK_EQ(value_of(row),
-		    row->policy == OPTION_REJECT ? (uintmax_t)row->initial : row->max);
-	}
-	if (row->min != 0) {
-		snprintf(text, sizeof(text), "%s:%jd", name, row->min - 1);
-		read_conf(text);
-		snprintf(expected, sizeof(expected), OUT_OF_RANGE "%s\n", text);
-		CHECK_STR(printed, row->policy == OPTION_REJECT ? expected : "");
-		CHECK_EQ(value_of(row),
-		    (uintmax_t)(row->policy == OPTION_REJECT ? row->initial : row->min));
-	}
-	snprintf(text, sizeof(text), "%s:%ju,%s:default", name, row->max, name);
-	read_conf(text);
-	CHECK_STR(printed, "");
-	CHECK_EQ(value_of(row), (uintmax_t)row->initial);
-}
-
-TEST(every_number_takes_its_bounds_and_treats_what_is_past_them_by_its_policy)
-{
-	for (unsigned i = 0; i < option_count; i++)
-		if (is_number(&option_table[i]))
-			check_number_row(&option_table[i]);
-}
-
-TEST(every_boolean_takes_true_and_false_only)
-{
-	for (unsigned i = 0; i < option_count; i++) {
-		const struct option *row = &option_table[i];
-		char text[128];
-		/* confirm_conf echoes: it has tests of its own. */
-		if (row->kind != OPTION_KIND_BOOL
-		    || strcmp(row->field.name, "confirm_conf") == 0)
-			continue;
-		snprintf(text, sizeof(text), "%s:true", row->field.name);
-		read_conf(text);
-		CHECK(value_of(row) == 1);
-		snprintf(text, sizeof(text), "%s:false", row->field.name);
-		read_conf(text);
-		CHECK(value_of(row) == 0);
-		CHECK_STR(printed, "");
-	}
-	static const char *const wrong[] = { "tcache:", "tcache:1", "tcache:True",
-		"tcache:tru", "tcache:truee", "tcache:false " };
-	for (unsigned i = 0; i < COUNT_OF(wrong); i++) {
-		char expected[64];
-		snprintf(expected, sizeof(expected), "<tract>: Invalid conf value: %s\n",
-		    wrong[i]);
-		read_conf(wrong[i]);
-		CHECK_STR(printed, expected);
-		CHECK(opt.tcache);
-	}
-}
-
-TEST(every_choice_is_taken_by_its_whole_name)
-{
-	for (unsigned i = 0; i < option_count; i++) {
-		const struct option *row = &option_table[i];
-		if (row->kind != OPTION_KIND_ENUM)
-			continue;
-		int n = 0;
-		for (; option_word(row, n) != NULL; n++) {
-			char text[128];
-			snprintf(text, sizeof(text), "%s:%s", row->field.name,
-			    option_word(row, n));
-			read_conf(text);
-			CHECK_STR(printed, "");
-			CHECK_EQ(value_of(row), n);
-		}
-		CHECK(n > 1);
-	}
-	read_conf("junk:fre");
-	CHECK_STR(printed, "<tract>: Invalid conf value: junk:fre\n");
-	read_conf("junk:");
-	CHECK_STR(printed, "<tract>: Invalid conf value: junk:\n");
-	read_conf("junk:free,zero_realloc:abort");
-	CHECK_EQ(opt.junk, JUNK_FREE);
-	CHECK_EQ(opt.zero_realloc, ZERO_REALLOC_ABORT);
-	read_conf("junk:true,zero_realloc:alloc");
-	CHECK_EQ(opt.junk, JUNK_TRUE);
-	CHECK_EQ(opt.zero_realloc, ZERO_REALLOC_ALLOC);
 }
 
 /* ---- Numbers. ---- */
@@ -279,7 +158,9 @@ TEST(a_number_beyond_64_bits_is_out_of_range_not_wrapped)
 	    "oversize_threshold:18446744073709551617,narenas:99999999999999999999999");
 	CHECK_STR(printed,
 	    "<tract>: Out-of-range conf value: "
-	    "oversize_threshold:18446744073709551617\n");
+	    "oversize_threshold:18446744073709551617\n"
+	    "<tract>: Reducing narenas to limit (4094): "
+	    "narenas:99999999999999999999999\n");
 	CHECK_EQ(opt.narenas, 4094);
 	read_conf("oversize_threshold:17179869184g");
 	CHECK_STR(printed,
@@ -373,16 +254,12 @@ TEST(malformed_text_ends_its_source_and_keeps_what_came_before)
 
 TEST(names_of_other_versions_are_reported_and_harmless)
 {
-	for (unsigned i = 0; i < option_name_count; i++) {
-		const struct option_name *name = &option_names[i];
+	for (unsigned i = 0; i < option_obsolete_count; i++) {
 		char text[128], expected[192];
-		if (name->what == OPTION_IS_LG_ALIAS)
-			continue;
-		snprintf(text, sizeof(text), "abort_conf:true,%s:whatever", name->name);
-		snprintf(expected, sizeof(expected), "<tract>: %s: %s:whatever\n",
-		    name->what == OPTION_IS_LATER ? "Not supported in this version"
-						  : "Obsolete, ignored",
-		    name->name);
+		snprintf(text, sizeof(text), "abort_conf:true,%s:whatever",
+		    option_obsolete[i]);
+		snprintf(expected, sizeof(expected),
+		    "<tract>: Obsolete, ignored: %s:whatever\n", option_obsolete[i]);
 		read_conf(text); /* would abort if it counted */
 		CHECK_STR(printed, expected);
 	}
