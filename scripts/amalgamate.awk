@@ -216,13 +216,22 @@ function remember_macro(line,	name)
 	return name
 }
 
-# A table where it is included: the rows whose macro is defined there, and no fallbacks.
-function write_table(file, path,	line, name, row)
+# A table where it is included: the rows whose macro is defined there, the table's own macros, and no
+# fallbacks.
+function write_table(file, path,	line, name, row, is_fallback, is_define)
 {
 	row = ""
+	is_fallback = is_define = 0
 	while ((getline line < path) > 0) {
 		line = without_comments(line)
-		if (row == "" && line ~ /^#/) {
+		if (line ~ /^# *(ifndef|endif)/)
+			is_fallback = line ~ /ifndef/
+		if (is_define || (line ~ /^# *define/ && !is_fallback)) {
+			print line
+			if (!is_define)
+				remember_macro(line)
+			is_define = line ~ /\\$/
+		} else if (row == "" && line ~ /^#/) {
 			name = line
 			sub(/^# *[a-z]+ +/, "", name)
 			sub(/[^A-Za-z_0-9].*/, "", name)
