@@ -44,6 +44,8 @@ struct bin {
 	struct list full;      /* shared slabs without */
 	struct list owned;     /* slabs of this epoch that threads own, by bin_link */
 	struct bin_stats stats;
+	/* Regions that threads took to their lists and put back unasked for; relaxed. */
+	_Atomic(uint64_t) n_unused;
 };
 
 struct large_stats { /* Relaxed counters, one per large class. */

@@ -206,9 +206,10 @@ void
 tcache_unlist(struct tcache *tc, unsigned szind)
 {
 	void *p = tc->list[szind];
+	uint64_t n = 0;
 
 	tc->list[szind] = NULL;
-	while (p != NULL) {
+	for (; p != NULL; n++) {
 		void *next = *(void **)p;
 		struct edata *e = emap_lookup(p);
 		if (load_relaxed(&e->owner) == tc)
@@ -217,6 +218,9 @@ tcache_unlist(struct tcache *tc, unsigned szind)
 			(void)bin_free(tc->arena, e, p);
 		p = next;
 	}
+	/* Relaxed: a counter. */
+	if (n != 0)
+		fetch_add_relaxed(&tc->arena->bins[szind].n_unused, n);
 }
 
 void

@@ -197,10 +197,11 @@ gather_threads(struct arena *arena, struct threads_figures *f)
 /* ---- Classes. ---- */
 
 static void
-add_lextent(struct lextent_figures *l, uint64_t nmalloc, uint64_t live)
+add_lextent(struct lextent_figures *l, uint64_t nmalloc, uint64_t nrequests,
+    uint64_t live)
 {
 	l->nmalloc += nmalloc;
-	l->nrequests += nmalloc;
+	l->nrequests += nrequests;
 	l->ndalloc += nmalloc - live;
 	l->curlextents += live;
 }
@@ -283,15 +284,17 @@ gather_slabs(struct arena *arena, struct arena_record *r)
 		if (bin->curregs > bin->nmalloc)
 			bin->curregs = bin->nmalloc;
 		bin->ndalloc = bin->nmalloc - bin->curregs;
-		bin->nrequests = bin->nmalloc;
+		/* Relaxed: a counter; what it counts has been counted as taken. */
+		const uint64_t unused = load_relaxed(&arena->bins[i].n_unused);
+		bin->nrequests = bin->nmalloc - min_size(unused, bin->nmalloc);
 		slab_bytes += bin->curslabs * slab_geometry[i].slab_size;
 		if (i < SC_NBINS) {
 			r->bins[i] = *bin;
 			continue;
 		}
-		add_lextent(&r->lextents[i - SC_NBINS], bin->nmalloc, bin->curregs);
+		add_lextent(&r->lextents[i - SC_NBINS], bin->nmalloc, bin->nrequests,
+		    bin->curregs);
 		r->large.allocated += bin->curregs * size_class_size(i);
-		r->large.nfills += bin->nfills;
 		r->large.nflushes += bin->nflushes;
 	}
 	r->arena.tcache_bytes = r->arena.owned_free + r->arena.large_kept;
@@ -307,7 +310,7 @@ gather_large(struct arena *arena, struct arena_record *r)
 		/* Relaxed: counters. Frees first, so that they are not more. */
 		const uint64_t freed = load_relaxed(&s->n_dalloc),
 			       made = load_relaxed(&s->n_malloc);
-		add_lextent(&r->lextents[i], made, made > freed ? made - freed : 0);
+		add_lextent(&r->lextents[i], made, made, made > freed ? made - freed : 0);
 	}
 }
 
@@ -353,6 +356,7 @@ sum_classes(struct arena_record *r)
 		r->large.nmalloc += l->nmalloc;
 		r->large.ndalloc += l->ndalloc;
 		r->large.nrequests += l->nrequests;
+		r->large.nfills += l->nmalloc;
 	}
 }
 

@@ -10,6 +10,7 @@
  * thread's list (or to the program from a shared slab) until it is back on its slab's
  * free list; listed regions, and large objects that a thread keeps, count as live.
  * Taking regions is counted per class, giving back is not: ndalloc = nmalloc - live.
+ * nrequests is nmalloc less what threads took to their lists and put back unasked for.
  * Classes above SC_SMALL_MAX that are cut from slabs are reported as large objects.
  */
 #ifndef TRACT_CTL_GATHER_H

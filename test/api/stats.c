@@ -245,6 +245,30 @@ TEST(bins_count_what_was_taken_and_returned)
 	CHECK_EQ(node("stats.arenas.4096.bins.%u.curregs", bin), regs);
 }
 
+/* Whatever goes to a list is asked for, or put back and not counted. */
+TEST(requests_are_counted_one_by_one)
+{
+	static const unsigned bins[] = { 0, 9, 20, 35 };
+
+	for (unsigned b = 0; b < sizeof bins / sizeof bins[0]; b++) {
+		const size_t size = node("arenas.bin.%u.size", bins[b]);
+		settle();
+		const uint64_t before =
+		    node("stats.arenas.4096.bins.%u.nrequests", bins[b]);
+		for (unsigned i = 0; i < 777; i++)
+			objects[i % 100] = i < 100
+			    ? t_malloc(size)
+			    : (t_free(objects[i % 100]), t_malloc(size));
+		settle();
+		CHECK_EQ(node("stats.arenas.4096.bins.%u.nrequests", bins[b]),
+		    before + 777);
+		CHECK(node("stats.arenas.4096.bins.%u.nmalloc", bins[b]) >= before + 777);
+		for (unsigned i = 0; i < 100; i++)
+			t_free(objects[i]);
+	}
+	memset(objects, 0, sizeof objects);
+}
+
 TEST(slabs_are_full_or_not)
 {
 	const unsigned bin = 20;
