@@ -42,6 +42,12 @@ emap_lookup_any(const void *p)
 }
 
 bool
+emap_is_free(const struct edata *e)
+{
+	return rtree_read(e->addr) == 0 && rtree_read(edata_end(e) - GRANULE) == 0;
+}
+
+bool
 emap_register(struct edata *e)
 {
 	assert(is_aligned((uintptr_t)e - RTREE_ORIGIN, EDATA_ALIGNMENT));

@@ -50,6 +50,8 @@ emap_lookup(const void *p)
  * reader unless it owns the extent. */
 struct edata *emap_lookup_any(const void *p);
 
+/* Does no extent have the first or the last granule of e? (What a hook gave may be in use.) */
+bool emap_is_free(const struct edata *e);
 /* Give an extent its words (state from e->state).  False: no memory for a leaf; nothing changed. */
 bool emap_register(struct edata *e);
 /* Clear its edge words. */

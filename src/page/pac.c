@@ -49,7 +49,7 @@ map_extent(struct pac *pac, size_t size, size_t alignment, enum os_commit commit
 	e->is_head = e->is_tail = true;
 	e->sn = fetch_add_relaxed(&pac->next_sn, 1);
 	e->state = EXTENT_MERGING;
-	if (emap_register(e))
+	if (emap_is_free(e) && emap_register(e))
 		return e;
 	/* What nobody takes back is lost; the leak is counted. */
 	if (!ehooks_discard(pac->ehooks, addr, size, committed))

@@ -139,3 +139,42 @@ TEST(zeroed_memory_is_zero_whatever_the_hook_says)
 		CHECK(live_and_die(way));
 	}
 }
+
+/* ---- Memory that is tract's already. --------------------------------------------------------- */
+
+static char *taken;
+static unsigned n_taken_back;
+
+static void *
+alloc_taken(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment,
+    bool *zero, bool *commit, unsigned arena)
+{
+	(void)hooks, (void)new_addr, (void)size, (void)alignment, (void)arena;
+	*zero = *commit = true;
+	return taken;
+}
+
+static bool
+take_back(extent_hooks_t *hooks, void *addr, size_t size, bool committed, unsigned arena)
+{
+	(void)hooks, (void)size, (void)committed, (void)arena;
+	CHECK(addr == taken);
+	n_taken_back++;
+	return false;
+}
+
+TEST(memory_that_is_in_use_is_refused)
+{
+	extent_hooks_t hooks = { .alloc = alloc_taken, .dalloc = take_back };
+	const unsigned index = new_arena(&hooks, METADATA_ELSEWHERE);
+
+	taken = API(aligned_alloc)(os_page_size, (size_t)64 << 20);
+	REQUIRE(taken != NULL);
+	taken[0] = 7;
+	CHECK(API(mallocx)(5000, FLAGS(index)) == NULL);
+	CHECK(API(mallocx)((size_t)1 << 20, FLAGS(index)) == NULL);
+	CHECK(n_taken_back != 0);
+	CHECK_EQ(run(index, "destroy"), 0);
+	CHECK_EQ(taken[0], 7);
+	API(free)(taken);
+}
