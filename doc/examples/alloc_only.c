@@ -2,9 +2,9 @@
 /*
  * alloc_only -- the smallest table of hooks: alloc, and NULL for everything else.
  *
- * NULL means "never possible".  So extents are never cut or joined, each request that finds nothing free
- * of its size is a call of `alloc', and the arena keeps all that it ever got, for later requests.  That is
- * enough for an arena that serves objects of a few sizes.
+ * NULL means "never possible".  So extents are never cut or joined, each request that finds
+ * nothing free of its size is a call of `alloc', and the arena keeps all that it ever got, for
+ * later requests.  That is enough for an arena that serves objects of a few sizes.
  */
 #include <stdio.h>
 #include <sys/mman.h>

@@ -2,9 +2,10 @@
 /*
  * allocating -- hooks that allocate, free, and print.
  *
- * While a hook runs, its thread is served by an arena without hooks of the program, so that what it
- * allocates never leads to another hook.  Nothing of tract is locked meanwhile.  The one thing not to
- * do is to ask for the arena of the hook by name (MALLOCX_ARENA): that may call the hook again.
+ * While a hook runs, its thread is served by an arena without hooks of the program, so that what
+ * it allocates never leads to another hook.  Nothing of tract is locked meanwhile.  The one thing
+ * not to do is to ask for the arena of the hook by name (MALLOCX_ARENA): that may call the hook
+ * again.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
  *
  * The hooks of an arena are read, copied, and written back with `alloc' replaced; ours calls the
  * original.  Arena 0 exists from the start and serves this thread's malloc, so what is counted is
- * what plain malloc maps from now on.  The hook allocates itself: it keeps a list of what it saw, and
- * that never leads to another call of it.
+ * what plain malloc maps from now on.  The hook allocates itself: it keeps a list of what it saw,
+ * and that never leads to another call of it.
  */
 #include <stdatomic.h>
 #include <stdio.h>

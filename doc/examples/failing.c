@@ -2,9 +2,10 @@
 /*
  * failing -- hooks that may fail at any call, and what that means for a program.
  *
- * Each of the nine hooks passes the call on to the default ones, but every third call fails.  A request
- * may fail then (NULL), never more: what is allocated stays as it is, nothing is lost, and when the
- * arena is destroyed every byte that `alloc' gave has come back through `dalloc' or `destroy'.
+ * Each of the nine hooks passes the call on to the default ones, but every third call fails.  A
+ * request may fail then (NULL), never more: what is allocated stays as it is, nothing is lost,
+ * and when the arena is destroyed every byte that `alloc' gave has come back through `dalloc' or
+ * `destroy'.
  */
 #include <stdatomic.h>
 #include <stdio.h>

@@ -2,11 +2,11 @@
 /*
  * huge_tlb -- an arena on huge pages that the administrator has reserved (MAP_HUGETLB).
  *
- * A pool of them is mapped at once: such memory can be cut and given back in whole huge pages only, so
- * `alloc' hands it out from front to back, nothing is given back before the end, and nothing is purged.
- * Where the system has no huge pages in reserve, the pool is ordinary memory that the kernel is asked
- * to back with transparent ones.  In a pool of a few pages an arena should not double its steps:
- * arena.<i>.retain_grow_limit keeps them at one huge page.
+ * A pool of them is mapped at once: such memory can be cut and given back in whole huge pages
+ * only, so `alloc' hands it out from front to back, nothing is given back before the end, and
+ * nothing is purged. Where the system has no huge pages in reserve, the pool is ordinary memory
+ * that the kernel is asked to back with transparent ones.  In a pool of a few pages an arena
+ * should not double its steps: arena.<i>.retain_grow_limit keeps them at one huge page.
  */
 #include <stdatomic.h>
 #include <stdint.h>

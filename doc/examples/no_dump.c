@@ -2,10 +2,10 @@
 /*
  * no_dump -- a block cache that must not fill core files.
  *
- * An arena of its own, whose memory is advised MADV_DONTDUMP as it is mapped.  The arena is made with
- * the default hooks, so that its records stay in ordinary memory; then the hooks are read, copied, and
- * written back with an `alloc' that calls the original.  An explicit cache keeps the threads' own
- * caches out of it: what is freed goes back to this arena.
+ * An arena of its own, whose memory is advised MADV_DONTDUMP as it is mapped.  The arena is made
+ * with the default hooks, so that its records stay in ordinary memory; then the hooks are read,
+ * copied, and written back with an `alloc' that calls the original.  An explicit cache keeps the
+ * threads' own caches out of it: what is freed goes back to this arena.
  */
 #include <stdio.h>
 #include <string.h>

@@ -2,9 +2,10 @@
 /*
  * not_zero -- a hook that says its memory is zero when it is not.
  *
- * `alloc' takes buffers from a list of used ones, still full of what they held, and forgets to clear
- * *zero.  A program should say what is true: then calloc of memory that is zero costs no write.  But
- * a mistake does not reach the program: such memory is read before calloc relies on it.
+ * `alloc' takes buffers from a list of used ones, still full of what they held, and forgets to
+ * clear *zero.  A program should say what is true: then calloc of memory that is zero costs no
+ * write.  But a mistake does not reach the program: such memory is read before calloc relies on
+ * it.
  */
 #include <stdio.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 /*
  * odd_pieces -- memory in pieces that begin anywhere: at an odd page, with a gap before the next.
  *
- * All that the allocator insists on is the page.  `alloc' here never delivers more alignment than that,
- * whatever is asked for; what is misaligned comes straight back (to `dalloc', or else `destroy'), and
- * the allocator asks for more and cuts the aligned part out itself.
+ * All that the allocator insists on is the page.  `alloc' here never delivers more alignment than
+ * that, whatever is asked for; what is misaligned comes straight back (to `dalloc', or else
+ * `destroy'), and the allocator asks for more and cuts the aligned part out itself.
  */
 #include <stdatomic.h>
 #include <stdint.h>

@@ -2,10 +2,11 @@
 /*
  * shared_file -- objects that other processes see: an arena inside a file mapped MAP_SHARED.
  *
- * The file is mapped once, and `alloc' hands it out from front to back.  `purge_forced' gives pages of
- * free memory back to the file system (a hole in the file).  The arena's records stay private to this
- * process (metadata_use_hooks is false), so only objects lie in the file.  Such memory must never be
- * treated like private pages: tract zeroes it by writing, whatever purging did.
+ * The file is mapped once, and `alloc' hands it out from front to back.  `purge_forced' gives
+ * pages of free memory back to the file system (a hole in the file).  The arena's records stay
+ * private to this process (metadata_use_hooks is false), so only objects lie in the file.  Such
+ * memory must never be treated like private pages: tract zeroes it by writing, whatever purging
+ * did.
  */
 #define _GNU_SOURCE /* memfd_create */
 #include <stdatomic.h>

@@ -2,10 +2,11 @@
 /*
  * unsplittable -- memory that cannot be cut or joined: each piece is given back as it came.
  *
- * `split' and `merge' refuse, as they must where memory comes from a library that takes whole buffers
- * only (mmap stands for it here; tract's own malloc cannot be it).  The arena learns from the first refusal to ask for exactly what it
- * needs, so little is wasted; what is freed serves requests of its own size.  The hooks need not check
- * anything: `dalloc' sees exactly the pieces that `alloc' gave.
+ * `split' and `merge' refuse, as they must where memory comes from a library that takes whole
+ * buffers only (mmap stands for it here; tract's own malloc cannot be it).  The arena learns from
+ * the first refusal to ask for exactly what it needs, so little is wasted; what is freed serves
+ * requests of its own size.  The hooks need not check anything: `dalloc' sees exactly the pieces
+ * that `alloc' gave.
  */
 #include <stdio.h>
 #include <string.h>

@@ -43,8 +43,8 @@ struct edata *ecache_carve(struct ecache *ec, struct edata *e, size_t size,
     size_t alignment);
 /* `size' bytes right behind e, in state MERGING; NULL: not there. */
 struct edata *ecache_take_behind(struct ecache *ec, const struct edata *e, size_t size);
-/* One that is too small by up to a half, whole and in state MERGING, where an extent in state `behind'
- * seems to follow it; NULL: none. */
+/* One that is too small by up to a half, whole and in state MERGING, where an extent in state
+ * `behind' seems to follow it; NULL: none. */
 struct edata *ecache_take_followed(struct ecache *ec, size_t size,
     enum extent_state behind);
 /* What has been here longest, at most `limit' bytes of it, in state MERGING; NULL: empty. */

@@ -108,9 +108,9 @@ emap_neighbour(const struct edata *e, enum emap_side side, enum extent_state sta
 		return NULL;
 	struct edata *other = emap_record(word);
 	/*
-	 * Acquire, pairs with the release in edata_pool_get: the neighbour may have been one of an
-	 * arena that is destroyed meanwhile, and its record ours since.  Then its words were cleared
-	 * before, and the second look sees that.
+	 * Acquire, pairs with the release in edata_pool_get: the neighbour may have been one of
+	 * an arena that is destroyed meanwhile, and its record ours since.  Then its words were
+	 * cleared before, and the second look sees that.
 	 */
 	if (load_acquire(&other->arena_index) != edata_arena(e)
 	    || rtree_read(place) != word)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Extent hooks through the public surface: what they get to see, what they may do, whose memory holds
- * the records, and how programs replace them.
+ * Extent hooks through the public surface: what they get to see, what they may do, whose memory
+ * holds the records, and how programs replace them.
  *
  * The hooks of harness/region.h check every range that they are called on, and that no merge joins
  * what came from two calls of alloc.
