@@ -8,15 +8,21 @@
 /* ---- Numbers. ---- */
 
 struct number {
-	uintmax_t magnitude; /* UINTMAX_MAX where it does not fit */
+	uintmax_t magnitude;
+	bool is_huge; /* does not fit */
 	bool negative;
 };
 
-static uintmax_t
-saturating_mul(uintmax_t a, uintmax_t b)
+static void
+multiply(struct number *n, uintmax_t by)
 {
-	uintmax_t product;
-	return __builtin_mul_overflow(a, b, &product) ? UINTMAX_MAX : product;
+	n->is_huge |= __builtin_mul_overflow(n->magnitude, by, &n->magnitude);
+}
+
+static void
+add(struct number *n, uintmax_t what)
+{
+	n->is_huge |= __builtin_add_overflow(n->magnitude, what, &n->magnitude);
 }
 
 static int
@@ -33,25 +39,24 @@ digit_of(char c)
 
 /* Digits alone; false where there is anything else. */
 static bool
-read_in_base(struct text text, unsigned base, uintmax_t *value)
+read_in_base(struct text text, unsigned base, struct number *n)
 {
-	*value = 0;
+	*n = (struct number){ .magnitude = 0 };
 	if (text.length == 0)
 		return false;
 	for (size_t i = 0; i < text.length; i++) {
 		const int digit = digit_of(text.start[i]);
 		if (digit < 0 || (unsigned)digit >= base)
 			return false;
-		const uintmax_t shifted = saturating_mul(*value, base);
-		if (__builtin_add_overflow(shifted, (uintmax_t)digit, value))
-			*value = UINTMAX_MAX;
+		multiply(n, base);
+		add(n, (uintmax_t)digit);
 	}
 	return true;
 }
 
 /* Digits in the base that their beginning says. */
 static bool
-read_digits(struct text text, uintmax_t *value)
+read_digits(struct text text, struct number *n)
 {
 	unsigned base = 10;
 
@@ -62,7 +67,7 @@ read_digits(struct text text, uintmax_t *value)
 	} else if (text.length > 1 && text.start[0] == '0') {
 		base = 8;
 	}
-	return read_in_base(text, base, value);
+	return read_in_base(text, base, n);
 }
 
 /* Take the unit off the end of *text. How many the unit stands for. */
@@ -86,13 +91,13 @@ drop_unit(enum option_unit unit, struct text *text)
 }
 
 static bool
-read_units(struct text text, enum option_unit unit, uintmax_t *value)
+read_units(struct text text, enum option_unit unit, struct number *n)
 {
 	const uintmax_t factor = drop_unit(unit, &text);
 
-	if (!read_digits(text, value))
+	if (!read_digits(text, n))
 		return false;
-	*value = saturating_mul(*value, factor);
+	multiply(n, factor);
 	return true;
 }
 
@@ -105,11 +110,11 @@ fit(const struct option *option, struct number n, uintmax_t *value)
 		lowest = -lowest;
 	bool below, above;
 	if (n.negative) {
-		below = n.magnitude > lowest;
+		below = n.is_huge || n.magnitude > lowest;
 		above = false;
 	} else {
-		below = option->min > 0 && n.magnitude < lowest;
-		above = n.magnitude > option->max;
+		above = n.is_huge || n.magnitude > option->max;
+		below = !above && option->min > 0 && n.magnitude < lowest;
 	}
 
 	*value = n.negative ? -n.magnitude : n.magnitude;
@@ -124,14 +129,16 @@ fit(const struct option *option, struct number n, uintmax_t *value)
 static enum reading
 read_number(const struct option *option, struct text text, uintmax_t *value)
 {
-	struct number n = { .negative = option->min < 0 && text_begins(text, "-") };
+	const bool negative = option->min < 0 && text_begins(text, "-");
+	struct number n;
 
-	if (n.negative) {
+	if (negative) {
 		text.start++;
 		text.length--;
 	}
-	if (!read_units(text, (enum option_unit)option->unit, &n.magnitude))
+	if (!read_units(text, (enum option_unit)option->unit, &n))
 		return READ_INVALID;
+	n.negative = negative;
 	return fit(option, n, value);
 }
 
@@ -139,11 +146,12 @@ read_number(const struct option *option, struct text text, uintmax_t *value)
 static enum reading
 read_lg(const struct option *option, struct text text, uintmax_t *value)
 {
-	uintmax_t lg;
+	struct number n;
 
-	if (!read_digits(text, &lg))
+	if (!read_digits(text, &n))
 		return READ_INVALID;
-	const struct number n = { lg < 64 ? (uintmax_t)1 << lg : UINTMAX_MAX, false };
+	n.is_huge |= n.magnitude >= 64;
+	n.magnitude = n.is_huge ? 0 : (uintmax_t)1 << n.magnitude;
 	return fit(option, n, value);
 }
 
@@ -170,33 +178,34 @@ read_fraction(struct text digits, uintmax_t *fraction)
 
 /* A decimal number with or without a point, in 16.16. */
 static bool
-read_fixed_point(struct text text, uintmax_t *value)
+read_fixed_point(struct text text, struct number *n)
 {
 	struct text whole;
-	uintmax_t integer = 0, fraction = 0;
+	uintmax_t fraction = 0;
 	const bool has_point = text_cut(&text, '.', &whole);
 
+	*n = (struct number){ .magnitude = 0 };
 	if (whole.length + text.length == 0)
 		return false;
-	if (whole.length != 0 && !read_in_base(whole, 10, &integer))
+	if (whole.length != 0 && !read_in_base(whole, 10, n))
 		return false;
 	if (has_point && !read_fraction(text, &fraction))
 		return false;
-	integer = saturating_mul(integer, RATIO_ONE);
-	if (__builtin_add_overflow(integer, fraction, value))
-		*value = UINTMAX_MAX;
+	multiply(n, RATIO_ONE);
+	add(n, fraction);
 	return true;
 }
 
 static enum reading
 read_ratio(const struct option *option, struct text text, uintmax_t *value)
 {
+	struct number n;
+
 	if (option->min < 0 && text_is(text, "-1")) {
 		*value = RATIO_NEVER;
 		return READ_OK;
 	}
-	struct number n = { .negative = false };
-	if (!read_fixed_point(text, &n.magnitude))
+	if (!read_fixed_point(text, &n))
 		return READ_INVALID;
 	return fit(option, n, value);
 }
@@ -205,14 +214,13 @@ read_ratio(const struct option *option, struct text text, uintmax_t *value)
 static enum reading
 read_part(const struct option *option, struct text text, uintmax_t *value)
 {
-	uintmax_t ratio;
+	struct number n;
 
-	if (!read_fixed_point(text, &ratio))
+	if (!read_fixed_point(text, &n))
 		return READ_INVALID;
-	if (ratio > RATIO_ONE)
+	if (n.is_huge || n.magnitude > RATIO_ONE)
 		return READ_OUT_OF_RANGE;
-	const struct number n = { ratio * ((size_t)1 << CONFIG_LG_HUGEPAGE) / RATIO_ONE,
-		false };
+	n.magnitude = (n.magnitude << CONFIG_LG_HUGEPAGE) / RATIO_ONE;
 	return fit(option, n, value);
 }
 
@@ -244,23 +252,27 @@ static bool
 read_range(const struct option *option, struct text range, uint16_t *list)
 {
 	struct text sizes, lo;
-	uintmax_t first, last, n;
+	struct number first, last, n;
 
 	if (!text_cut(&range, ':', &sizes) || !text_cut(&sizes, '-', &lo))
 		return false;
 	if (!read_units(lo, OPTION_BYTES, &first)
 	    || !read_units(sizes, OPTION_BYTES, &last) || !read_digits(range, &n))
 		return false;
-	if (n < (uintmax_t)option->min || n > option->max || first > last)
+	if (n.is_huge || n.magnitude < (uintmax_t)option->min
+	    || n.magnitude > option->max)
 		return false;
 
 	const unsigned n_classes = option->room_size / sizeof *list;
 	const size_t largest = size_class_size(n_classes - 1);
-	if (first > largest)
+	if (last.is_huge)
+		last.magnitude = UINTMAX_MAX;
+	if (first.is_huge || first.magnitude > largest
+	    || first.magnitude > last.magnitude)
 		return false;
-	const unsigned end = size_class_of(min_size(last, largest)) + 1;
-	for (unsigned i = size_class_of(first); i < end; i++)
-		list[i] = (uint16_t)n;
+	const unsigned end = size_class_of(min_size(last.magnitude, largest)) + 1;
+	for (unsigned i = size_class_of(first.magnitude); i < end; i++)
+		list[i] = (uint16_t)n.magnitude;
 	return true;
 }
 

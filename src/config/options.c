@@ -383,6 +383,7 @@ check_together(void (*print)(const char *line))
 void
 options_boot(const struct conf_sources *sources, void (*print)(const char *line))
 {
+	memset(was_set, 0, sizeof was_set);
 	for (unsigned i = 0; i < CONF_SOURCES; i++) {
 		source_texts[i] = sources->text[i];
 		if (source_texts[i] != NULL)

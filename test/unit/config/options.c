@@ -369,6 +369,34 @@ TEST(abort_conf_makes_every_countable_error_fatal)
 	}
 }
 
+TEST(prof_leak_error_wants_prof_final)
+{
+	read_conf("prof_leak_error:true");
+	CHECK_STR(printed,
+	    "<tract>: Without prof_final nothing is an error: prof_leak_error:true\n");
+	read_conf("prof_leak_error:true,prof_final:true");
+	CHECK_STR(printed, "");
+	fatal_text = "prof_leak_error:true,abort_conf:true";
+	test_dies(read_fatal, "<tract>: Without prof_final nothing is an error");
+}
+
+TEST(confirm_conf_names_what_is_only_read_back)
+{
+	static const char parameters[] =
+	    "<tract>: Read back, but of features not in this "
+	    "version: hpa_sec_nshards,lg_prof_sample\n",
+			  shapes[] = "<tract>: Read back, but without a counterpart in "
+				     "tract: tcache_nslots_large,bin_shards\n";
+
+	read_conf("bin_shards:1-160:2,tcache_nslots_large:30,lg_prof_sample:18,"
+		  "hpa_sec_nshards:3,narenas:1,confirm_conf:true");
+	CHECK(strstr(printed, parameters) != NULL);
+	CHECK(strstr(printed, shapes) != NULL);
+	CHECK(strstr(printed, "Set conf value: bin_shards:1-160:2\n") != NULL);
+	read_conf("narenas:1,confirm_conf:true");
+	CHECK(strstr(printed, "Read back") == NULL);
+}
+
 TEST(abort_conf_of_a_later_source_does_not_reach_back)
 {
 	struct conf_sources sources = { .text = {
