@@ -5,9 +5,10 @@
 #	LIMIT=60	# seconds the whole script may take; set it before
 #	. "$(dirname "$0")/lib.sh"
 #
-# TRACT_LIB is the library to preload.  A script prints `ok NAME', `not ok NAME' or
-# `skip NAME reason' per check and exits 1 if one failed.  It works in $tmp, which is the
-# current folder and is removed at the end.
+# TRACT_LIB is the library to preload; TRACT_COMPAT the folder of libjemalloc.so.2, as `make
+# install-jemalloc-compat' makes it, for programs that link that name.  A script prints
+# `ok NAME', `not ok NAME' or `skip NAME reason' per check and exits 1 if one failed.  It
+# works in $tmp, which is the current folder and is removed at the end.
 set -u
 : "${TRACT_LIB:?names the library to preload}"
 
@@ -31,7 +32,9 @@ fi
 LC_ALL=C
 TZ=UTC
 export LC_ALL TZ
-unset LD_PRELOAD APP_LIMITED
+PATH=$PATH:/usr/sbin:/sbin
+export PATH
+unset LD_PRELOAD LD_LIBRARY_PATH APP_LIMITED
 app=$(basename "$0" .sh)
 failed=0
 tmp=$(mktemp -d) || exit 1
@@ -65,6 +68,54 @@ need() {
 
 # preloaded COMMAND...: run it on the library.
 preloaded() { env LD_PRELOAD="$TRACT_LIB" "$@"; }
+
+# need_compat PROGRAM: one that links libjemalloc.so.2, for compat.
+need_compat() {
+	need "$1"
+	[ -f "${TRACT_COMPAT:-}/libjemalloc.so.2" ] ||
+		{ skip all 'TRACT_COMPAT names no folder with libjemalloc.so.2'; exit 0; }
+	grep -qF '<tract>' "$TRACT_COMPAT/libjemalloc.so.2" ||
+		{ not_ok all "$TRACT_COMPAT has another libjemalloc.so.2"; exit 1; }
+	ldd "$(command -v "$1")" 2>/dev/null | grep -q 'libjemalloc\.so\.2' ||
+		{ skip all "$1 does not link libjemalloc.so.2 here"; exit 0; }
+}
+
+# compat COMMAND...: run it with tract under that name.
+compat() { env LD_LIBRARY_PATH="$TRACT_COMPAT" "$@"; }
+
+# start_compat COMMAND...: the same in the background; its process is $server.
+start_compat() {
+	env LD_LIBRARY_PATH="$TRACT_COMPAT" "$@" &
+	server=$!
+}
+
+# runs_on_compat NAME PID: the process has loaded tract, and no other allocator beside it.
+runs_on_compat() {
+	grep -oE '/[^ ]*lib(jemalloc|tcmalloc|mimalloc)[^ /]*$' "/proc/$2/maps" |
+	    sort -u >loaded.out
+	if [ "$(cat loaded.out)" = "$(readlink -f "$TRACT_COMPAT/libjemalloc.so.2")" ]; then
+		ok "$1"
+	else
+		not_ok "$1" "process $2 has other libraries than tract" loaded.out
+	fi
+}
+
+# wait_for COMMAND...: until it succeeds, up to 20 seconds.
+wait_for() {
+	for _ in $(seq 200); do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# A port of the loopback interface that nobody has.
+free_port() {
+	python3 -c 'import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])'
+}
 
 # A library that the loader cannot load is only a warning to it, and everything would pass.
 if ! preloaded cat /proc/self/maps | grep -qF "$(readlink -f "$TRACT_LIB")"; then

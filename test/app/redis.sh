@@ -13,7 +13,7 @@ cleanup_extra() { [ -z "$server" ] || kill -9 "$server" 2>/dev/null; }
 cli() { redis-cli -s "$socket" "$@"; }
 
 start_server() {
-	preloaded redis-server --port 0 --unixsocket "$socket" --dir "$tmp" --save '' \
+	env LD_PRELOAD="$TRACT_LIB" redis-server --port 0 --unixsocket "$socket" --dir "$tmp" --save '' \
 	    --dbfilename dump.rdb --daemonize no --appendonly no "$@" >server.log 2>&1 &
 	server=$!
 	for _ in $(seq 100); do
