@@ -118,7 +118,7 @@ function scan(file,	line, body, i, is_static, multi)
 		if (line !~ /^[A-Za-z_]/ || line ~ /^(struct|enum|union) [a-z_0-9]+;/)
 			continue
 		# What a source has for others, a header declares.
-		if (line !~ /^[a-z_][A-Za-z_0-9]*\(/)
+		if (line !~ /^[a-z][A-Za-z_0-9]*\(/)
 			is_static = line ~ /^static / || file ~ /\.h$/
 		if (match(line, /^(static +)?(const +)?(struct|enum|union) +[a-z_0-9]+ *\{/)) {
 			i = substr(line, RSTART, RLENGTH)
@@ -134,7 +134,7 @@ function scan(file,	line, body, i, is_static, multi)
 			body = "static"
 		else if (line ~ /^typedef /)
 			define_name(file, declared(line))
-		else if (match(line, /^[a-z_][A-Za-z_0-9]*\(/)) {
+		else if (match(line, /^[a-z][A-Za-z_0-9]*\(/)) {
 			if (is_static && line !~ /^static_assert/)
 				define_name(file, substr(line, 1, RLENGTH - 1))
 		} else if (is_static && line ~ /[;=([]/ && line !~ /API\(/)
@@ -256,7 +256,7 @@ function write_table(file, path,	line, name, row, is_fallback, is_define)
 function is_dropped(line)
 {
 	return line ~ /SPDX-License-Identifier/ || line ~ /^# *include *</ ||
-	    line ~ /^#define _GNU_SOURCE/ || line ~ /^# *include *"[a-z_\/]*\.h"/ ||
+	    line ~ /^#define _[A-Z]*_SOURCE/ || line ~ /^# *include *"[a-z_\/]*\.h"/ ||
 	    line ~ /^#(ifndef|define) TRACT_[A-Z_0-9]*_H$/
 }
 
