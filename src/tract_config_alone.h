@@ -28,6 +28,7 @@
 #define CONFIG_PUBLIC_PREFIX ""
 #define CONFIG_PREFIXED 0
 #endif
+#define SMALLOCX API(smallocx_0)
 #define CONFIG_VISIBILITY "default"
 #ifdef TRACT_MALLOC_CONF
 #define CONFIG_MALLOC_CONF TRACT_MALLOC_CONF

@@ -274,6 +274,16 @@ free_other(void *p, struct edata *e, struct tcache *tc)
 		free_classified(p, e, tc);
 }
 
+/* Is it of a slab of the calling thread?  Then that is where it goes, past any cache or not. */
+static bool
+is_own(const struct edata *e)
+{
+	const struct thread *thread = thread_self;
+
+	return thread != NULL && thread->tcache != NULL
+	    && edata_is_owned_by(e, thread->tcache);
+}
+
 void
 free_requested(void *p, const struct alloc_request *r)
 {
@@ -286,7 +296,7 @@ free_requested(void *p, const struct alloc_request *r)
 		note_free(e, p);
 		explicit_tcache_free(r->tcache, e, p);
 		count_done(thread_self, COUNT_FREED);
-	} else if (r->no_tcache) {
+	} else if (r->no_tcache && !is_own(e)) {
 		note_free(e, p);
 		free_known(NULL, e, p);
 		count_done(thread_self, COUNT_FREED);

@@ -15,7 +15,7 @@ _Thread_local unsigned thread_n_hooks TLS_MODEL;
 struct thread thread_ended = { .modes = MODE_ENDED };
 
 static pthread_key_t key;
-static _Atomic(bool) has_key;   /* Set once, release; read acquire. */
+static _Atomic(bool) has_key;            /* Set once, release; read acquire. */
 static _Atomic(unsigned) modes_at_start; /* Relaxed. Bits are set, never cleared. */
 static struct mutex ended_lock = MUTEX_INITIALIZER(LEAF);
 static struct list ended = { &ended, &ended }; /* Guarded by ended_lock. */
@@ -154,8 +154,8 @@ new_thread(void)
 		recycle_record(thread);
 		return NULL;
 	}
-	thread->modes = load_relaxed(&modes_at_start)
-	    | (thread_n_hooks != 0 ? MODE_REENTRANT : 0);
+	thread->modes =
+	    load_relaxed(&modes_at_start) | (thread_n_hooks != 0 ? MODE_REENTRANT : 0);
 	return thread;
 }
 

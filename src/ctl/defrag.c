@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is compared is the slab's number of live regions with the average over all slabs
+ * of its class and arena that have room and are nobody's current one.  Objects of slabs
+ * at or below the average move, into current ones; those above stay.  So the class's
+ * objects gather in fewer and fewer slabs; it ends when those with room are as few as
+ * their objects need.
+ *
+ * Sums are counted anew after as many questions as there are slabs to count, so that a
+ * question costs the same however many slabs there are; between, they are a little old.
+ */
+#include "ctl/defrag.h"
+
+#include "arena/arena.h"
+#include "base/atomic.h"
+#include "ctl/gather.h"
+
+/* Slabs with more than all but this share of their regions live are full enough. */
+#define LG_ROOM 3 /* 1/8 */
+
+#define QUESTIONS_MIN 64
+
+/* The sums of one class, of the arena that was asked about last.  Relaxed: each is a hint, and a
+ * mixture of two countings one more. */
+struct sums {
+	_Atomic(struct arena *) arena;
+	_Atomic(size_t) n_slabs;   /* with room */
+	_Atomic(size_t) n_live;    /* regions in them */
+	_Atomic(size_t) questions; /* until they are counted again */
+};
+
+static struct sums sums[SC_NOWNED] BULKY;
+
+/* Room beside what is live: a slab kept empty is neither to be emptied nor filled. */
+static bool
+has_room(size_t live, size_t nregs)
+{
+	return live != 0 && live <= nregs - (nregs >> LG_ROOM) && live < nregs;
+}
+
+/* What other threads have freed, and its owner has not seen yet, is not to be moved. */
+static size_t
+live_in(const struct edata *e)
+{
+	/* Relaxed: as old as the rest. */
+	const size_t live = gather_live(e),
+		     posted = load_relaxed(&e->remote) & UINT16_MAX;
+
+	return live > posted ? live - posted : 0;
+}
+
+/* New objects of the class come from here: by this thread or another, from a list or not. */
+NO_TSAN static bool
+is_current(const struct edata *e)
+{
+	const volatile struct edata *racy = e;
+	const unsigned state = racy->slab_state;
+
+	return state == SLAB_CURRENT || state == SLAB_SHARED_CURRENT;
+}
+
+static void
+count(struct sums *s, struct arena *arena, struct bin *bin)
+{
+	const size_t nregs = slab_geometry[bin->szind].nregs;
+	size_t n_slabs = 0, n_live = 0, n_others = 0, n_full = 0;
+
+	mutex_lock(&bin->lock);
+	LIST_FOR_EACH (l, &bin->owned) {
+		const struct edata *e = LIST_ENTRY(l, struct edata, bin_link);
+		const size_t live = live_in(e);
+		n_others++;
+		if (!is_current(e) && has_room(live, nregs)) {
+			n_slabs++;
+			n_live += live;
+		}
+	}
+	LIST_FOR_EACH (l, &bin->full)
+		n_full++;
+	/* The partly used shared ones, together. */
+	size_t shared_live = bin->stats.cur_regs - n_full * nregs;
+	n_others += n_full;
+	if (bin->current != NULL) {
+		n_others++;
+		shared_live -= bin->current->need;
+	}
+	if (bin->stats.cur_slabs > n_others) {
+		n_slabs += bin->stats.cur_slabs - n_others;
+		n_live += shared_live;
+	}
+	const size_t n_all = bin->stats.cur_slabs;
+	mutex_unlock(&bin->lock);
+	store_relaxed(&s->arena, arena);
+	store_relaxed(&s->n_slabs, n_slabs);
+	store_relaxed(&s->n_live, n_live);
+	store_relaxed(&s->questions, n_all > QUESTIONS_MIN ? n_all : QUESTIONS_MIN);
+}
+
+static bool
+is_stale(struct sums *s, const struct arena *arena)
+{
+	const size_t questions = load_relaxed(&s->questions);
+
+	if (questions == 0 || load_relaxed(&s->arena) != arena)
+		return true;
+	store_relaxed(&s->questions, questions - 1);
+	return false;
+}
+
+bool
+defrag_would_help(const void *p)
+{
+	const struct edata *e = emap_lookup(p);
+
+	if (e == NULL || e->use != USE_SLAB || is_current(e))
+		return false;
+	struct arena *arena = arena_of(e);
+	struct sums *s = &sums[e->szind];
+	const size_t nregs = slab_geometry[e->szind].nregs, live = live_in(e);
+	if (!has_room(live, nregs))
+		return false;
+	if (is_stale(s, arena))
+		count(s, arena, &arena->bins[e->szind]);
+	const size_t n_slabs = load_relaxed(&s->n_slabs),
+		     n_live = load_relaxed(&s->n_live);
+	const size_t n_needed = (n_live + nregs - 1) / nregs;
+	return n_needed < n_slabs && live * n_slabs <= n_live;
+}
