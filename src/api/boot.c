@@ -110,6 +110,7 @@ boot_core(void)
 		mutex_max_spin = opt.mutex_max_spin;
 		has_options = true;
 	}
+	tcache_shape_boot();
 	return arenas_boot(automatic_arenas());
 }
 

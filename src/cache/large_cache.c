@@ -35,6 +35,9 @@ tcache_large_keep(struct tcache *tc, struct edata *e)
 {
 	const size_t size = e->size;
 
+	/* Who wants less than all classes kept wants nothing beyond them. */
+	if (tc->shape != NULL && tcache_shape_max(tc->shape) < SC_OWNED_MAX)
+		return false;
 	if (size > TCACHE_LARGE_MAX || edata_arena(e) >= arenas_automatic())
 		return false;
 	while (UNLIKELY(tc->n_large == TCACHE_LARGE_COUNT

@@ -35,6 +35,7 @@ tcache_pool_put(struct tcache *tc)
 	struct arena *arena = tc->arena;
 
 	tcache_flush(tc);
+	tc->shape = tcache_shape_default;
 	tc->pooled_ns = os_clock_coarse_ns();
 	mutex_lock(&arena->tcache_lock);
 	list_push_front(&arena->pooled, &tc->pool_link);

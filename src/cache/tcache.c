@@ -11,6 +11,7 @@ void
 tcache_init(struct tcache *tc, struct arena *arena)
 {
 	tc->arena = arena;
+	tc->shape = tcache_shape_default;
 	memcpy(tc->lookup, size_class_lookup, sizeof tc->lookup);
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		list_init(&tc->classes[i].partial);
@@ -117,15 +118,16 @@ static void *
 refill_from_arena(struct tcache *tc, unsigned szind)
 {
 	struct tcache_class *k = &tc->classes[szind];
+	const bool is_served = tcache_shape_serves(tc->shape, szind);
 
-	if (k->n_cold < TCACHE_COLD) {
-		k->n_cold++;
+	if (k->n_cold < TCACHE_COLD || !is_served) {
+		k->n_cold += is_served;
 		void *p = take_shared(tc, szind);
 		/* Records of a mixed slab may lack where those of an own one do not. */
 		if (p != NULL)
 			return p;
 	}
-	struct edata *e = arena_slab_new(tc->arena, szind, tc);
+	struct edata *e = is_served ? arena_slab_new(tc->arena, szind, tc) : NULL;
 	if (e == NULL) {
 		tcache_flush(tc);
 		return take_shared(tc, szind);
@@ -163,13 +165,29 @@ tcache_refill(struct tcache *tc, unsigned szind)
 	return use_current(tc, szind);
 }
 
+/* Are there slots for the regions of one more empty slab? */
+static bool
+has_slots(const struct tcache *tc, const struct tcache_class *k, const struct edata *e)
+{
+	if (LIKELY(tc->shape == NULL))
+		return true;
+	size_t n = e->nregs;
+	for (const struct edata *kept = k->empty; kept != NULL;) {
+		n += kept->nregs;
+		kept = kept->link.next == NULL
+		    ? NULL
+		    : LIST_ENTRY(kept->link.next, struct edata, link);
+	}
+	return n <= tcache_shape_slots(tc->shape, e->szind);
+}
+
 /* A slab without live regions, in no list: keep it for a while, or give it back. */
 static void
 keep_or_delete(struct tcache *tc, struct edata *e)
 {
 	struct tcache_class *k = &tc->classes[e->szind];
 
-	if (tc->empty_bytes + e->size <= tc->empty_limit) {
+	if (tc->empty_bytes + e->size <= tc->empty_limit && has_slots(tc, k, e)) {
 		e->slab_state = SLAB_EMPTY;
 		e->link.next = k->empty == NULL ? NULL : &k->empty->link;
 		k->empty = e;

@@ -30,6 +30,7 @@
 #define TRACT_CACHE_TCACHE_H
 
 #include "arena/arena.h"
+#include "cache/shape.h"
 #include "config/size_class.h"
 
 /* A class is cold in a thread until so many regions came from shared slabs. */
@@ -86,6 +87,7 @@ struct tcache {
 	size_t empty_bytes; /* of empty ones among them */
 	size_t empty_limit; /* how many of these may be kept; trimming lowers it */
 	uint64_t trimmed_ns;
+	const struct tcache_shape *shape;        /* NULL: the usual one */
 	_Atomic(size_t) large_bytes;             /* of `large'; anybody reads */
 	struct edata *large[TCACHE_LARGE_COUNT]; /* oldest first */
 	/* ---- guarded by arena->tcache_lock ---- */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "arena/arena.h"
+#include "cache/shape.h"
 #include "base/bits.h"
 #include "config/options.h"
 #include "config/size_class.h"
@@ -23,7 +24,11 @@ count(struct ctl_call *call)
 	switch ((enum figure)ctl_call_offset(call)) {
 	case NARENAS: call->value.u = arenas_total(); return 0;
 	case NBINS: call->value.u = SC_NBINS; return 0;
-	case NHBINS: call->value.u = size_class_of(opt.tcache_max) + 1; return 0;
+	case NHBINS:
+		call->value.u = tcache_shape_default == NULL
+		    ? SC_NOWNED
+		    : tcache_shape_default->n_served;
+		return 0;
 	case NLEXTENTS: call->value.u = SC_NLARGE; return 0;
 	}
 	unreachable_state();
@@ -38,7 +43,9 @@ size(struct ctl_call *call)
 	case QUANTUM_SIZE: call->value.size = QUANTUM; return 0;
 	case PAGE_SIZE_: call->value.size = os_page_size; return 0;
 	case HUGEPAGE_SIZE: call->value.size = OS_HUGEPAGE; return 0;
-	case TCACHE_MAX: call->value.size = opt.tcache_max; return 0;
+	case TCACHE_MAX:
+		call->value.size = tcache_shape_max(tcache_shape_default);
+		return 0;
 	}
 	unreachable_state();
 }

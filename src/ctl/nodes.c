@@ -231,6 +231,7 @@ struct ctl_table {
 	TABLE(MALLOC_CONF, ACTS(malloc_conf)) \
 	TABLE(THREAD, ACTS(thread)) \
 	TABLE(THREAD_TCACHE, ACTS(thread_tcache)) \
+	TABLE(NCACHED_MAX, ACTS(ncached_max)) \
 	TABLE(PEAK, ACTS(peak)) \
 	TABLE(THREAD_PROF, ACTS(thread_prof)) \
 	TABLE(TCACHE, ACTS(tcache)) \
@@ -284,6 +285,7 @@ static const struct {
 	{ "opt.malloc_conf", 0, TABLE_MALLOC_CONF },
 	{ "thread", 0, TABLE_THREAD },
 	{ "thread.tcache", 0, TABLE_THREAD_TCACHE },
+	{ "thread.tcache.ncached_max", 0, TABLE_NCACHED_MAX },
 	{ "thread.peak", 0, TABLE_PEAK },
 	{ "thread.prof", 0, TABLE_THREAD_PROF },
 	{ "tcache", 0, TABLE_TCACHE },

@@ -56,6 +56,8 @@ new_record(void)
 static void
 recycle_record(struct thread *thread)
 {
+	if (thread->shape != NULL)
+		base_free(&base_zero, thread->shape, sizeof *thread->shape);
 	mutex_lock(&ended_lock);
 	list_push_front(&ended, &thread->link);
 	mutex_unlock(&ended_lock);
@@ -180,6 +182,21 @@ thread_start(void)
 }
 
 bool
+thread_set_shape(struct thread *thread, const struct tcache_shape *shape)
+{
+	if (thread->shape == NULL)
+		thread->shape = base_alloc(&base_zero, sizeof *shape, CACHE_LINE);
+	if (thread->shape == NULL)
+		return false;
+	if (thread->tcache != NULL) {
+		tcache_share_slabs(thread->tcache);
+		thread->tcache->shape = thread->shape;
+	}
+	*thread->shape = *shape;
+	return true;
+}
+
+bool
 thread_migrate(struct thread *thread, struct arena *arena)
 {
 	if (thread_n_hooks != 0)
@@ -191,8 +208,11 @@ thread_migrate(struct thread *thread, struct arena *arena)
 		return false;
 	thread_tcache = &tcache_none;
 	/* What it inherits would have an owner that never looks. */
-	if (new != NULL && (thread->modes & MODE_NO_TCACHE) != 0)
+	if (new != NULL
+	    && ((thread->modes & MODE_NO_TCACHE) != 0 || thread->shape != NULL))
 		tcache_share_slabs(new);
+	if (new != NULL && thread->shape != NULL)
+		new->shape = thread->shape;
 	if (old != NULL) {
 		tcache_share_slabs(old);
 		tcache_pool_put(old);

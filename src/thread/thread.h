@@ -42,6 +42,7 @@ struct thread {
 	struct arena *arena;
 	unsigned modes;
 	uint8_t end_rounds;
+	struct tcache_shape *shape; /* its own; NULL: the default */
 	/* Owner writes, anybody may read: TiKV and others keep pointers to them. */
 	_Atomic(uint64_t) allocated, deallocated;
 	/* Owner thread only; see thread/count.h. */
@@ -82,6 +83,10 @@ void thread_clear_mode(struct thread *thread, enum thread_mode mode);
  * run in the middle of work on it.
  */
 struct tcache *thread_own_tcache(void);
+
+/* Let its tcaches have this shape from now on; gives the owned slabs back first.  False: no
+ * memory. */
+bool thread_set_shape(struct thread *thread, const struct tcache_shape *shape);
 
 /* Use another arena from now on; gives the owned slabs back first.  False: no memory for a
  * tcache, or inside a hook. */
