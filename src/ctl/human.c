@@ -50,7 +50,8 @@ print_decay(struct emitter *e, const char *name, ssize_t ms)
 
 /* ---- Resident memory. ---- */
 
-static const char *const part_labels[RESIDENT_PARTS] = {
+/* Text, not pointers: nothing to relocate. */
+static const char part_labels[RESIDENT_PARTS][40] = {
 	[RESIDENT_LIVE] = "live objects",
 	[RESIDENT_ROUNDING] = "rounding: ends of slabs",
 	[RESIDENT_OWNED_FREE] = "free in slabs that threads own",

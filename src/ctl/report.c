@@ -7,13 +7,14 @@
 #include "base/bits.h"
 #include "ctl/ctl.h"
 #include "ctl/human.h"
+#include "ctl/prometheus.h"
 #include "ctl/snapshot.h"
 #include "ctl/walk.h"
 #include "os/pages.h"
 
 /* ---- What is asked for. ---- */
 
-enum report_form { FORM_TEXT, FORM_JSON, FORM_HUMAN };
+enum report_form { FORM_TEXT, FORM_JSON, FORM_HUMAN, FORM_PROMETHEUS };
 
 struct request {
 	enum report_form form;
@@ -24,8 +25,7 @@ struct request {
 };
 
 static const struct {
-	char letter;
-	const char *word;
+	char letter, word[12];
 } skips[] = {
 	{ 'b', "bins" },
 	{ 'l', "lextents" },
@@ -50,6 +50,8 @@ read_options(const char *options)
 			r.form = FORM_JSON;
 		else if (*p == 'H')
 			r.form = FORM_HUMAN;
+		else if (*p == 'P')
+			r.form = FORM_PROMETHEUS;
 	}
 	r.general = strchr(options, 'g') == NULL;
 	r.merged = strchr(options, 'm') == NULL;
@@ -75,17 +77,18 @@ new_walk(struct emitter *e, const struct request *r)
 static void
 report_system(struct emitter *e)
 {
-	static const char *const modes[] = {
+	static const char modes[][16] = {
 		[OS_THP_ALWAYS] = "always",
 		[OS_THP_MADVISE] = "madvise",
 		[OS_THP_NEVER] = "never",
 		[OS_THP_UNSUPPORTED] = "not supported",
 	};
 	static const char title[] = "System";
+	const char *mode = modes[os_thp_mode];
 
 	emit_object(e, "system", title);
 	emit_value(e, e->form == EMIT_JSON ? "thp_mode" : "system.thp_mode", FIELD_STRING,
-	    &modes[os_thp_mode]);
+	    &mode);
 	emit_object_end(e, title);
 }
 
@@ -93,7 +96,7 @@ static void
 report_general(struct emitter *e)
 {
 	static const struct {
-		const char *path, *title;
+		char path[8], title[32];
 	} sections[] = {
 		{ "config", "Build-time settings" },
 		{ "opt", "Run-time options" },
@@ -119,8 +122,8 @@ report_general(struct emitter *e)
 static void
 text_headlines(struct emitter *e)
 {
-	static const char *const names[] = { "allocated", "active", "metadata",
-		"resident", "mapped", "retained" };
+	static const char names[][12] = { "allocated", "active", "metadata", "resident",
+		"mapped", "retained" };
 	const struct ctl_group *group = ctl_group("stats");
 	const unsigned none[CTL_INDICES] = { 0 };
 	struct ctl_copy copy;
@@ -215,6 +218,14 @@ report_all(struct emitter *e, const struct request *r)
 	emit_object_end(e, NULL);
 }
 
+static void
+report_prometheus(struct emitter *e, const struct request *r)
+{
+	const struct walk w = new_walk(e, r);
+
+	prometheus_print(&w, (struct prometheus_parts){ r->each_arena, r->destroyed });
+}
+
 void
 report_print(emit_write *write, void *opaque, const char *options)
 {
@@ -223,10 +234,12 @@ report_print(emit_write *write, void *opaque, const char *options)
 
 	(void)snapshot_refresh();
 	emit_init(&e, r.form == FORM_JSON ? EMIT_JSON : EMIT_TEXT, write, opaque);
-	if (r.form == FORM_HUMAN)
-		human_print(&e);
-	else
-		report_all(&e, &r);
+	switch (r.form) {
+	case FORM_TEXT:
+	case FORM_JSON: report_all(&e, &r); break;
+	case FORM_HUMAN: human_print(&e); break;
+	case FORM_PROMETHEUS: report_prometheus(&e, &r); break;
+	}
 	emit_flush(&e);
 }
 

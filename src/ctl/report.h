@@ -23,9 +23,11 @@
  * text.
  *	J  JSON
  *	H  a summary for people (ctl/human.h)
- * A small letter leaves a part of text and JSON out: g general (configuration, options,
- * constants), m all arenas together, d destroyed arenas, a each arena, b bins, l large
- * classes, x locks, e extents, h huge pages.  Others are ignored.  NULL: none.
+ *	P  the text format of Prometheus (ctl/prometheus.h)
+ * A small letter leaves a part out, except of the summary: g general (configuration,
+ * options, constants), m all arenas together, d destroyed arenas, a each arena, b bins, l
+ * large classes, x locks, e extents, h huge pages.  Prometheus gets all arenas together
+ * exactly where a leaves each of them out.  Others are ignored.  NULL: none.
  */
 void report_print(emit_write *write, void *opaque, const char *options);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "config/options.h"
 #include "ctl/ctl.h"
 #include "ctl/stats.h"
 
@@ -60,13 +61,27 @@ copy_word(unsigned g, unsigned depth, char *to, size_t size)
 	to[length] = '\0';
 }
 
-static bool
-is_skipped(const struct walk *w, const char *word)
+bool
+walk_skips(const struct walk *w, const char *word)
 {
 	for (unsigned i = 0; w->skipped[i] != NULL; i++) {
 		const size_t length = strcspn(w->skipped[i], "*");
 		const bool is_whole = w->skipped[i][length] == '\0';
 		if (strncmp(w->skipped[i], word, length + is_whole) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+walk_skips_path(const struct walk *w, const struct ctl_group *group)
+{
+	const unsigned g = (unsigned)(group - ctl_tree()->groups);
+	char word[NAME_SIZE];
+
+	for (unsigned d = 0; d < path_of(g)->depth; d++) {
+		copy_word(g, d, word, sizeof word);
+		if (walk_skips(w, word))
 			return true;
 	}
 	return false;
@@ -109,7 +124,7 @@ next_child(const struct walk *w, unsigned top, unsigned depth, unsigned *g,
 		if (!is_child(*g, top, depth))
 			continue;
 		copy_word(*g, depth, word, NAME_SIZE);
-		if (!is_skipped(w, word) && has_values(w, *g, depth + 1))
+		if (!walk_skips(w, word) && has_values(w, *g, depth + 1))
 			return true;
 	}
 	return false;
@@ -122,7 +137,7 @@ static const char *
 other_name(const struct walk *w, const struct ctl_group *group, const char *name)
 {
 	static const struct {
-		const char *name, *other;
+		char name[16], other[16];
 	} others[] = {
 		{ "uptime", "uptime_ns" },
 		{ "hpa_sec_bytes", "sec_bytes" },
@@ -154,24 +169,62 @@ print_row(const struct walk *w, const struct ctl_group *group, const char *name,
 		emit_value(w->e, other, type, value);
 }
 
+#define RATIO_SIZE 24
+
+/* Decimal, to four places. */
+static void
+format_ratio(char text[RATIO_SIZE], uint32_t ratio)
+{
+	const uint64_t rounded = ((uint64_t)ratio * 10000 + RATIO_ONE / 2) / RATIO_ONE;
+	struct fmt f;
+
+	fmt_init(&f, text, RATIO_SIZE);
+	if (ratio == RATIO_NEVER) {
+		fmt_text(&f, "-1");
+		return;
+	}
+	fmt_print(&f, "%llu.%04llu", (unsigned long long)(rounded / 10000),
+	    (unsigned long long)(rounded % 10000));
+	while (text[f.length - 1] == '0')
+		text[--f.length] = '\0';
+	if (text[f.length - 1] == '.')
+		text[--f.length] = '\0';
+}
+
+/* The text of a value whose type is not all there is to it; NULL: it is. */
+static const char *
+text_of_value(const struct ctl_group *group, const struct field *field, const void *value,
+    char buffer[RATIO_SIZE])
+{
+	if (field->type == FIELD_ENUM)
+		return group->name_of(field, *(const int *)value);
+	if (group->rows == option_table
+	    && CONTAINER_OF(field, const struct option, field)->kind
+		== OPTION_KIND_RATIO) {
+		format_ratio(buffer, *(const uint32_t *)value);
+		return buffer;
+	}
+	return NULL;
+}
+
 /* Rows that are fields of one object: all of them from one copy of it. */
 static void
 print_object(const struct walk *w, const struct ctl_group *group)
 {
 	struct ctl_copy copy;
+	char buffer[RATIO_SIZE];
 	const void *object = ctl_group_object(group, w->index, &copy);
 
 	for (unsigned i = 0; object != NULL && i < tree_row_count(group); i++) {
 		const struct field *field = tree_row_field(group, i);
 		const void *value = field_at_const(field, object);
-		if (is_skipped(w, field->name))
+		if (walk_skips(w, field->name))
 			continue;
-		if (field->type != FIELD_ENUM) {
+		const char *text = text_of_value(group, field, value, buffer);
+		if (text != NULL)
+			print_row(w, group, field->name, FIELD_STRING, &text);
+		else
 			print_row(w, group, field->name, field->type, value);
-			continue;
-		}
-		const char *text = group->name_of(field, *(const int *)value);
-		print_row(w, group, field->name, FIELD_STRING, &text);
 	}
 }
 
@@ -205,9 +258,8 @@ kind_of_index(unsigned g, unsigned depth)
 	return &ctl_tree()->kinds[path_of(g)->kind[depth] - 1];
 }
 
-/* The size that an index stands for; 0: none. */
-static size_t
-size_of_index(const struct ctl_index_kind *kind, unsigned index)
+size_t
+walk_index_size(const struct ctl_index_kind *kind, unsigned index)
 {
 	if (strcmp(kind->name, "<bin>") == 0)
 		return size_class_size(index);
@@ -216,6 +268,19 @@ size_of_index(const struct ctl_index_kind *kind, unsigned index)
 	if (strcmp(kind->name, "<pages>") == 0)
 		return page_class_size(index);
 	return 0;
+}
+
+bool
+walk_is_zero(const struct ctl_group *group, const void *object)
+{
+	for (unsigned i = 0; i < tree_row_count(group); i++) {
+		const struct field *field = tree_row_field(group, i);
+		const char *bytes = field_at_const(field, object);
+		for (size_t k = 0; k < field_size(field->type); k++)
+			if (bytes[k] != 0)
+				return false;
+	}
+	return true;
 }
 
 /* ---- JSON. ---- */
@@ -316,19 +381,6 @@ text_siblings(struct walk *w, unsigned top, unsigned depth, unsigned g)
 	return last;
 }
 
-static bool
-is_all_zero(const struct ctl_group *group, const void *object)
-{
-	for (unsigned i = 0; i < tree_row_count(group); i++) {
-		const struct field *field = tree_row_field(group, i);
-		const char *bytes = field_at_const(field, object);
-		for (size_t k = 0; k < field_size(field->type); k++)
-			if (bytes[k] != 0)
-				return false;
-	}
-	return true;
-}
-
 /* The line of the present index: its group's figures, then those of groups below. */
 static void
 text_index_line(struct walk *w, unsigned g, unsigned depth, size_t size)
@@ -338,7 +390,7 @@ text_index_line(struct walk *w, unsigned g, unsigned depth, size_t size)
 	struct ctl_copy copy;
 
 	const void *object = ctl_group_object(group_at(g), w->index, &copy);
-	if (object == NULL || is_all_zero(group_at(g), object))
+	if (object == NULL || walk_is_zero(group_at(g), object))
 		return;
 	emit_indent(w->e);
 	emit_text(w->e, "%*zu%5u", LABEL_WIDTH, size, index);
@@ -376,7 +428,7 @@ text_index(struct walk *w, const char *word, unsigned g, unsigned depth)
 	w->n_indices++;
 	for (unsigned i = 0; kind->is_valid(i); i++) {
 		w->index[w->n_indices - 1] = i;
-		text_index_line(w, g, depth + 1, size_of_index(kind, i));
+		text_index_line(w, g, depth + 1, walk_index_size(kind, i));
 	}
 	w->index[--w->n_indices] = 0;
 }

@@ -38,4 +38,13 @@ bool walk_has(const struct walk *w, const char *path);
  * without what is below it. w->index has the path's indices. */
 void walk_below(struct walk *w, const char *path);
 
+/* Is a word of a path, or a row of this name, left out?  Is any word of a group's path? */
+bool walk_skips(const struct walk *w, const char *word);
+bool walk_skips_path(const struct walk *w, const struct ctl_group *group);
+
+/* Is every row's value in the object of a group zero? */
+bool walk_is_zero(const struct ctl_group *group, const void *object);
+/* The size that an index stands for; 0: none. */
+size_t walk_index_size(const struct ctl_index_kind *kind, unsigned index);
+
 #endif

@@ -11,6 +11,7 @@
 
 #include "api/boot.h"
 #include "base/bits.h"
+#include "config/options.h"
 #include "ctl/ctl.h"
 #include "ctl/snapshot.h"
 #include "harness/json.h"
@@ -117,6 +118,14 @@ value_text(enum field_type type, const union ctl_value *v, char *text, size_t si
 	}
 }
 
+/* The JSON has them as text, as jemalloc's. */
+static bool
+is_ratio(const struct ctl_group *group, const struct field *field)
+{
+	return strcmp(group->path, "opt") == 0
+	    && CONTAINER_OF(field, const struct option, field)->kind == OPTION_KIND_RATIO;
+}
+
 static unsigned n_compared, n_absent;
 
 /* The JSON has what mallctl tells, and nothing where mallctl knows nothing. */
@@ -140,7 +149,10 @@ compare(const struct ctl_group *group, unsigned row, const unsigned *index)
 		return;
 	}
 	n_compared++;
-	value_text(field->type, &value, text, sizeof text);
+	if (is_ratio(group, field))
+		snprintf(text, sizeof text, "%g", value.u32 / 65536.0);
+	else
+		value_text(field->type, &value, text, sizeof text);
 	if (rc != 0 || found == NULL || strcmp(found, text) != 0)
 		printf("# %s is %s, %s is %s (%d)\n", n.json,
 		    found == NULL ? "absent" : found, n.node, text, rc);
