@@ -34,6 +34,9 @@
 #define BULKY ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.bulky")))
 /* A table whose beginning is used early: between these and those. */
 #define BULKY_BESIDE ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.beside")))
+/* A constant table that no process needs to start: behind all others, so that the small ones
+ * share pages with the code, and the kernel reads them in with it. */
+#define LATE_TABLE __attribute__((section(".rodata.zz.late")))
 /* Used by every process from its first call on: in .data, whose page is private already. */
 #define EARLY __attribute__((section(".data.early")))
 

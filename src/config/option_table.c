@@ -49,7 +49,7 @@ static_assert(SC_NOWNED <= OPTION_LIST_MAX, "size classes fit in a list");
 #define FIELD_OF_LETTERS FIELD_STRING
 #define FIELD_OF_LIST FIELD_POINTER
 
-const struct option option_table[OPTIONS] = {
+const struct option option_table[OPTIONS] LATE_TABLE = {
 #define OPTION(kind_, type_, name_, standing_, node_, value_, number_, min_, max_, \
     policy_, unit_, words_, room_type_, room_size_, doc_) \
 	{ \
@@ -87,7 +87,7 @@ const unsigned option_node_count = 0
 #include "config/options.def"
     ;
 
-const char option_obsolete[][FIELD_NAME_SIZE] = {
+const char option_obsolete[][FIELD_NAME_SIZE] LATE_TABLE = {
 #define OPTION(...)
 #define OPTION_ALIAS(...)
 #define OPTION_OBSOLETE(name) #name,

@@ -2,6 +2,7 @@
 /*
  * node_config -- config.*, and the constants below arenas.bin and arenas.lextent.
  */
+#include "base/attr.h"
 #include "base/bits.h"
 #include "config/size_class.h"
 #include "ctl/nodes.h"
@@ -28,7 +29,7 @@ const struct config_values config_values = {
 #name, FIELD_##type, offsetof(struct config_values, name), doc \
 	}
 
-const struct field config_rows[] = {
+const struct field config_rows[] LATE_TABLE = {
 	ROW(cache_oblivious, BOOL, "Large objects begin at varying cache lines."),
 	ROW(debug, BOOL, "Assertions are checked."),
 	ROW(fill, BOOL, "The options junk and zero work."),
@@ -80,7 +81,7 @@ bin_values_at(unsigned bin)
 #name, FIELD_##type, offsetof(struct bin_values, name), doc \
 	}
 
-const struct field bin_value_rows[] = {
+const struct field bin_value_rows[] LATE_TABLE = {
 	ROW(size, SIZE, "Bytes of a region."),
 	ROW(nregs, U32, "Regions in a slab."),
 	ROW(slab_size, SIZE, "Bytes of a slab."),
@@ -88,7 +89,7 @@ const struct field bin_value_rows[] = {
 };
 const unsigned n_bin_value_rows = COUNT_OF(bin_value_rows);
 
-const struct field lextent_value_rows[] = {
+const struct field lextent_value_rows[] LATE_TABLE = {
 	{ "size", FIELD_SIZE, 0, "Bytes of the class." },
 };
 const unsigned n_lextent_value_rows = COUNT_OF(lextent_value_rows);

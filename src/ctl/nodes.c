@@ -278,7 +278,7 @@ static const struct {
 	char path[PATH_SIZE];
 	uint32_t offset; /* of the rows' struct in what `locate' finds */
 	uint8_t table;
-} group_texts[] = {
+} group_texts[] LATE_TABLE = {
 	{ "", 0, TABLE_ROOT },
 	{ "config", 0, TABLE_CONFIG },
 	{ "opt", 0, TABLE_OPTIONS },

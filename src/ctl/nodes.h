@@ -12,6 +12,7 @@
 #ifndef TRACT_CTL_NODES_H
 #define TRACT_CTL_NODES_H
 
+#include "base/attr.h"
 #include "base/bits.h"
 #include "ctl/tree.h"
 
@@ -19,7 +20,7 @@
 	{ { #name, FIELD_##type, offset, doc }, access, new_size },
 #define CTL_ROW_ACT(name, type, access, new_size, act, offset, doc) act,
 #define CTL_ROWS(name, LIST) \
-	const struct ctl_row name##_rows[] = { LIST(CTL_ROW_TEXT) }; \
+	const struct ctl_row name##_rows[] LATE_TABLE = { LIST(CTL_ROW_TEXT) }; \
 	ctl_act *const name##_acts[] = { LIST(CTL_ROW_ACT) }; \
 	const unsigned n_##name##_rows = COUNT_OF(name##_rows)
 

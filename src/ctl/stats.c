@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/stats.h"
 
+#include "base/attr.h"
 #include "base/bits.h"
 #include "os/pages.h"
 
@@ -25,53 +26,53 @@
 	{ { #name, (type), offsetof(struct owner, name), doc }, (merge), (unit), \
 		(grows) && (merge) == STAT_SUM },
 
-const struct stat_row mutex_stats_rows[] = {
+const struct stat_row mutex_stats_rows[] LATE_TABLE = {
 #define STAT_MUTEX(name, type, merge, doc) STAT_ROW(mutex_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
-const struct stat_row arena_stats_rows[] = {
+const struct stat_row arena_stats_rows[] LATE_TABLE = {
 #define STAT_ARENA(name, type, merge, doc) STAT_ROW(arena_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
-const struct stat_row classes_stats_rows[] = {
+const struct stat_row classes_stats_rows[] LATE_TABLE = {
 #define STAT_CLASSES(name, type, merge, doc) \
 	STAT_ROW(classes_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
-const struct stat_row bin_stats_rows[] = {
+const struct stat_row bin_stats_rows[] LATE_TABLE = {
 #define STAT_BIN(name, type, merge, doc) STAT_ROW(bin_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
-const struct stat_row lextent_stats_rows[] = {
+const struct stat_row lextent_stats_rows[] LATE_TABLE = {
 #define STAT_LEXTENT(name, type, merge, doc) \
 	STAT_ROW(lextent_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
-const struct stat_row extent_stats_rows[] = {
+const struct stat_row extent_stats_rows[] LATE_TABLE = {
 #define STAT_EXTENT(name, type, merge, doc) \
 	STAT_ROW(extent_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
-const struct stat_row total_stats_rows[] = {
+const struct stat_row total_stats_rows[] LATE_TABLE = {
 #define STAT_TOTAL(name, type, merge, doc) STAT_ROW(total_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
-const struct stat_row background_stats_rows[] = {
+const struct stat_row background_stats_rows[] LATE_TABLE = {
 #define STAT_BACKGROUND(name, type, merge, doc) \
 	STAT_ROW(background_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
-const struct stat_row hpa_shard_stats_rows[] = {
+const struct stat_row hpa_shard_stats_rows[] LATE_TABLE = {
 #define STAT_HPA_SHARD(name, type, merge, doc) \
 	STAT_ROW(hpa_shard_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
-const struct stat_row hpa_slabs_stats_rows[] = {
+const struct stat_row hpa_slabs_stats_rows[] LATE_TABLE = {
 #define STAT_HPA_SLABS(name, type, merge, doc) \
 	STAT_ROW(hpa_slabs_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
-const struct stat_row hpa_alloc_stats_rows[] = {
+const struct stat_row hpa_alloc_stats_rows[] LATE_TABLE = {
 #define STAT_HPA_ALLOC(name, type, merge, doc) \
 	STAT_ROW(hpa_alloc_figures, name, type, merge, doc)
 #include "ctl/stats.def"
