@@ -4,8 +4,8 @@
  *
  * `alloc' hands out a region from front to back, and NULL when it is used up: then the arena's
  * requests fail, until something in it is freed.  There is no `dalloc': the arena keeps what it
- * got, and uses it again.  Since all pointers are NULL but alloc, split and merge, the arena's
- * records must not lie here either (metadata_use_hooks is false): the 64 MiB are for objects.
+ * got, and uses it again.  The arena's records lie elsewhere (metadata_use_hooks is false): the
+ * 64 MiB are for objects alone.
  */
 #include <stdatomic.h>
 #include <stdint.h>

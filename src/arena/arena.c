@@ -11,8 +11,10 @@ static void *
 map_through_hooks(void *context, size_t size, size_t alignment)
 {
 	bool zeroed = false, committed = true;
-	void *addr = ehooks_alloc(context, NULL, size, alignment, &zeroed, &committed);
+	char *addr = ehooks_alloc(context, NULL, size, alignment, &zeroed, &committed);
 
+	/* Pinned or not: nothing of it is ever purged. */
+	addr -= (uintptr_t)addr & EXTENT_ALLOC_FLAG_PINNED;
 	if (addr == NULL)
 		return NULL;
 	if (!committed && !ehooks_commit(context, addr, size, 0, size)) {

@@ -50,7 +50,7 @@ arena_mutex(struct arena *arena, enum arena_mutex which)
 	case ARENA_MUTEX_decay_muzzy: return &arena->pac.decay[DECAY_MUZZY].lock;
 	case ARENA_MUTEX_base: return &arena->base->lock;
 	case ARENA_MUTEX_tcache_list: return &arena->tcache_lock;
-	case ARENA_MUTEX_extents_pinned:
+	case ARENA_MUTEX_extents_pinned: return &arena->pac.pinned.lock;
 	case ARENA_MUTEX_hpa_shard:
 	case ARENA_MUTEX_hpa_shard_grow:
 	case ARENA_MUTEX_hpa_sec: return NULL;
@@ -330,6 +330,10 @@ gather_ecache(struct ecache *ec, struct arena_record *r)
 			x->nmuzzy++;
 			x->muzzy_bytes += e->size;
 			break;
+		case EXTENT_PINNED:
+			x->npinned++;
+			x->pinned_bytes += e->size;
+			break;
 		default:
 			x->nretained++;
 			x->retained_bytes += e->size;
@@ -377,6 +381,7 @@ gather_pages(struct arena *arena, struct arena_figures *a)
 	a->pactive = load_relaxed(&s->active_pages);
 	a->mapped = load_relaxed(&s->mapped);
 	a->retained = load_relaxed(&s->retained);
+	a->pinned = load_relaxed(&s->pinned);
 	a->abandoned_vm = load_relaxed(&s->abandoned_vm);
 	a->dirty_npurge = load_relaxed(&s->purged[DECAY_DIRTY].n_purge);
 	a->dirty_nmadvise = load_relaxed(&s->purged[DECAY_DIRTY].n_advise);
@@ -395,7 +400,7 @@ gather_records(struct arena *arena, struct arena_figures *a)
 	/* Of the address map, the words of what is mapped. */
 	const size_t words = (a->mapped + a->retained) / GRANULE * sizeof(uintptr_t);
 	a->resident = base.resident + align_up(words, os_page_size)
-	    + (a->pactive + a->pdirty + a->pmuzzy) * os_page_size;
+	    + (a->pactive + a->pdirty + a->pmuzzy) * os_page_size + a->pinned;
 	a->metadata_edata = load_relaxed(&arena->edata_pool.n_all) * sizeof(struct edata);
 	if (arena->index == 0) {
 		a->metadata_rtree = rtree_mapped_bytes();
@@ -417,6 +422,7 @@ gather_arena(struct arena *arena, struct arena_record *r)
 	gather_ecache(&arena->pac.dirty, r);
 	gather_ecache(&arena->pac.muzzy, r);
 	gather_ecache(&arena->pac.retained, r);
+	gather_ecache(&arena->pac.pinned, r);
 	gather_records(arena, &r->arena);
 	/* What is active and no slab is a large object: its pages are its size. */
 	const size_t active = r->arena.pactive * os_page_size;

@@ -39,6 +39,7 @@ enum extent_state {
 	EXTENT_DIRTY,    /* free, backed */
 	EXTENT_MUZZY,    /* free, purged lazily */
 	EXTENT_RETAINED, /* free, address space only */
+	EXTENT_PINNED,   /* free, backed, never to be purged: what a hook gave so */
 	EXTENT_MERGING,  /* free, out of its ecache, owned by one thread */
 };
 
@@ -63,9 +64,10 @@ struct edata {
 	size_t size;     /* bytes, a page multiple */
 	uint8_t
 	    szind; /* class of the slab's regions, or statistics class of a large extent */
-	uint8_t state : 4; /* enum extent_state; mirrors the tag */
-	bool is_tail : 1;  /* last of its mapping: no merge crosses its end */
-	uint8_t use;       /* enum extent_use, while active */
+	uint8_t state : 4;  /* enum extent_state; mirrors the tag */
+	bool is_tail : 1;   /* last of its mapping: no merge crosses its end */
+	bool is_pinned : 1; /* all of its mapping is */
+	uint8_t use;        /* enum extent_use, while active */
 	bool committed : 1;
 	bool zeroed : 1;  /* reads as zero throughout */
 	bool is_head : 1; /* first of its mapping: no merge crosses its start */

@@ -172,6 +172,12 @@ is_as_asked(const void *p, const void *new_addr, size_t alignment)
 	    && (new_addr == NULL || p == new_addr);
 }
 
+static char *
+without_flags(char *p)
+{
+	return p - ((uintptr_t)p & EXTENT_ALLOC_FLAG_PINNED);
+}
+
 void *
 ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment,
     bool *zeroed, bool *committed)
@@ -182,9 +188,11 @@ ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment,
 				       : hooks->alloc(hooks, new_addr, size, alignment,
 					   zeroed, committed, eh->arena_index);
 
-	if (p != NULL && !is_as_asked(p, new_addr, alignment)) {
-		if (!take_back(hooks, eh, p, size, *committed))
-			(void)destroy(hooks, eh, p, size, *committed);
+	char *addr = without_flags(p);
+	if (p != NULL
+	    && (!is_as_asked(addr, new_addr, alignment) || (addr != p && !*committed))) {
+		if (!take_back(hooks, eh, addr, size, *committed))
+			(void)destroy(hooks, eh, addr, size, *committed);
 		p = NULL;
 	}
 	end(hooks, saved);

@@ -38,8 +38,9 @@ bool ehooks_are_default(struct ehooks *eh);
 /* Is all memory that ever came through them private, anonymous, and as the kernel gave it? */
 bool ehooks_gave_plain_memory(struct ehooks *eh);
 
-/* *zeroed, *committed: wanted on entry, got on return.  A result that is misaligned, or not at
- * new_addr when asked, is refused (and discarded). */
+/* *zeroed, *committed: wanted on entry, got on return.  The result may carry
+ * EXTENT_ALLOC_FLAG_PINNED.  One that is misaligned, not at new_addr when asked, or pinned but not
+ * committed, is refused (and discarded). */
 void *ehooks_alloc(struct ehooks *eh, void *new_addr, size_t size, size_t alignment,
     bool *zeroed, bool *committed);
 bool ehooks_dalloc(struct ehooks *eh, void *addr, size_t size, bool committed);

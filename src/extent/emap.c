@@ -143,6 +143,7 @@ emap_split(struct edata *e, size_t size, struct edata *trail)
 	trail->zeroed = e->zeroed;
 	trail->hpa = e->hpa;
 	trail->is_head = false;
+	trail->is_pinned = e->is_pinned;
 	trail->is_tail = e->is_tail;
 	e->is_tail = false;
 	trail->sn = e->sn;

@@ -25,6 +25,44 @@
 _Atomic(ssize_t) pac_default_ms[DECAY_KINDS];
 _Atomic(bool) pac_default_bounded = true;
 
+/* ---- the ecache of memory that is not in use ------------------------------------------------- */
+
+/* Where what is cut off an extent, or given up, belongs: pinned, or retained. */
+static struct ecache *
+reserve_of(struct pac *pac, const struct edata *e)
+{
+	return e->is_pinned ? &pac->pinned : &pac->retained;
+}
+
+/* `bytes' of e's kind come into the reserve or leave it; pinned ones are mapped all the time. */
+static void
+count_in_reserve(struct pac *pac, const struct edata *e, size_t bytes)
+{
+	fetch_add_relaxed(e->is_pinned ? &pac->stats.pinned : &pac->stats.retained,
+	    bytes);
+	if (!e->is_pinned)
+		fetch_sub_relaxed(&pac->stats.mapped, bytes);
+}
+
+static void
+count_from_reserve(struct pac *pac, const struct edata *e, size_t bytes)
+{
+	fetch_sub_relaxed(e->is_pinned ? &pac->stats.pinned : &pac->stats.retained,
+	    bytes);
+	if (!e->is_pinned)
+		fetch_add_relaxed(&pac->stats.mapped, bytes);
+}
+
+/* A new mapping, in the reserve. */
+static void
+count_new(struct pac *pac, const struct edata *e)
+{
+	fetch_add_relaxed(e->is_pinned ? &pac->stats.pinned : &pac->stats.retained,
+	    e->size);
+	if (e->is_pinned)
+		fetch_add_relaxed(&pac->stats.mapped, e->size);
+}
+
 /* ---- address space -------------------------------------------------------------------------- */
 
 /* A fresh mapping of `size' bytes as an extent in state MERGING. NULL: no memory. */
@@ -42,7 +80,8 @@ map_extent(struct pac *pac, size_t size, size_t alignment, enum os_commit commit
 		edata_pool_put(pac->edata_pool, e);
 		return NULL;
 	}
-	e->addr = (uintptr_t)addr;
+	e->addr = (uintptr_t)addr & ~(uintptr_t)EXTENT_ALLOC_FLAG_PINNED;
+	e->is_pinned = e->addr != (uintptr_t)addr;
 	e->size = size;
 	e->zeroed = zeroed;
 	e->committed = committed;
@@ -52,7 +91,7 @@ map_extent(struct pac *pac, size_t size, size_t alignment, enum os_commit commit
 	if (emap_is_free(e) && emap_register(e))
 		return e;
 	/* What nobody takes back is lost; the leak is counted. */
-	if (!ehooks_discard(pac->ehooks, addr, size, committed))
+	if (!ehooks_discard(pac->ehooks, edata_base(e), size, committed))
 		fetch_add_relaxed(&pac->stats.abandoned_vm, size);
 	edata_pool_put(pac->edata_pool, e);
 	return NULL;
@@ -120,12 +159,14 @@ map_step(struct pac *pac, size_t size, size_t alignment)
 	    && (e = map_extent(pac, step, os_page_size, OS_RESERVED)) == NULL)
 		step = step / 2 & ~(os_page_size - 1);
 	mutex_lock(&pac->grow_lock);
-	advance_step_locked(pac, wanted, e != NULL ? step : 0, least);
+	/* Pinned memory is there to be used: not more of it than needed. */
+	if (e == NULL || !e->is_pinned)
+		advance_step_locked(pac, wanted, e != NULL ? step : 0, least);
 	mutex_unlock(&pac->grow_lock);
 	return e;
 }
 
-/* New address space, counted as retained; what is not used of a step is filed there. */
+/* New address space, counted as in the reserve; what is not used of a step is filed there. */
 static struct edata *
 grow(struct pac *pac, size_t size, size_t alignment)
 {
@@ -135,8 +176,8 @@ grow(struct pac *pac, size_t size, size_t alignment)
 	if (opt.retain && !load_relaxed(&pac->is_exact)) {
 		struct edata *step = map_step(pac, size, alignment);
 		if (step != NULL) {
-			fetch_add_relaxed(&pac->stats.retained, step->size);
-			e = ecache_carve(&pac->retained, step, size, alignment);
+			count_new(pac, step);
+			e = ecache_carve(reserve_of(pac, step), step, size, alignment);
 		}
 		/* Hooks that do not split would have us map one step after the other in vain. */
 		if (step != NULL && e == NULL && !ehooks_are_default(pac->ehooks))
@@ -146,7 +187,7 @@ grow(struct pac *pac, size_t size, size_t alignment)
 		return e;
 	e = map_extent(pac, size, alignment, OS_COMMITTED);
 	if (e != NULL)
-		fetch_add_relaxed(&pac->stats.retained, size);
+		count_new(pac, e);
 	return e;
 }
 
@@ -192,6 +233,18 @@ stretch(struct pac *pac, size_t size)
 	return e;
 }
 
+static struct edata *
+take_pinned(struct pac *pac, size_t size, size_t alignment)
+{
+	/* Most arenas have none. */
+	if (LIKELY(ecache_pages(&pac->pinned) == 0))
+		return NULL;
+	struct edata *e = ecache_take(&pac->pinned, size, alignment, SIZE_MAX);
+	if (e != NULL)
+		count_from_reserve(pac, e, size);
+	return e;
+}
+
 /* From an ecache or fresh, in state MERGING, counted as mapped. */
 static struct edata *
 find(struct pac *pac, size_t size, size_t alignment)
@@ -201,7 +254,9 @@ find(struct pac *pac, size_t size, size_t alignment)
 	    ? SIZE_MAX
 	    : size << opt.lg_extent_max_active_fit;
 
-	struct edata *e = ecache_take(&pac->dirty, size, alignment, largest);
+	struct edata *e = take_pinned(pac, size, alignment);
+	if (e == NULL)
+		e = ecache_take(&pac->dirty, size, alignment, largest);
 	if (e == NULL && ecache_pages(&pac->muzzy) != 0)
 		e = ecache_take(&pac->muzzy, size, alignment, SIZE_MAX);
 	if (e == NULL && size >= STRETCH_MIN && alignment <= os_page_size)
@@ -214,8 +269,7 @@ find(struct pac *pac, size_t size, size_t alignment)
 	/* Without new memory, from what `largest' was to keep whole. */
 	if (e == NULL)
 		return ecache_take(&pac->dirty, size, alignment, SIZE_MAX);
-	fetch_sub_relaxed(&pac->stats.retained, size);
-	fetch_add_relaxed(&pac->stats.mapped, size);
+	count_from_reserve(pac, e, size);
 	return e;
 }
 
@@ -223,9 +277,8 @@ find(struct pac *pac, size_t size, size_t alignment)
 static void
 give_up(struct pac *pac, struct edata *e)
 {
-	fetch_sub_relaxed(&pac->stats.mapped, e->size);
-	fetch_add_relaxed(&pac->stats.retained, e->size);
-	ecache_put(&pac->retained, e);
+	count_in_reserve(pac, e, e->size);
+	ecache_put(reserve_of(pac, e), e);
 }
 
 static bool
@@ -292,12 +345,16 @@ pac_alloc(struct pai *self, const struct page_request *request, bool *deferred)
 	return e;
 }
 
-/* An extent leaves active use: into dirty, from state MERGING. */
+/* An extent leaves active use: into dirty, or where it is pinned there, from state MERGING. */
 static void
-file_dirty(struct pac *pac, struct edata *e, bool *deferred)
+file_free(struct pac *pac, struct edata *e, bool *deferred)
 {
 	e->zeroed = false;
 	fetch_sub_relaxed(&pac->stats.active_pages, e->size / os_page_size);
+	if (e->is_pinned) {
+		give_up(pac, e);
+		return;
+	}
 	ecache_put(&pac->dirty, e);
 	if (decay_get_ms(&pac->decay[DECAY_DIRTY]) == 0)
 		pac_decay(pac, PURGE_BY_CURVE);
@@ -317,7 +374,7 @@ pac_dalloc(struct pai *self, struct edata *e, bool *deferred)
 	e->use = USE_NONE;
 	emap_set_state(e, EXTENT_MERGING);
 	if (!e->is_unbacked) {
-		file_dirty(pac, e, deferred);
+		file_free(pac, e, deferred);
 		return;
 	}
 	e->zeroed = true;
@@ -328,17 +385,17 @@ pac_dalloc(struct pai *self, struct edata *e, bool *deferred)
 static struct edata *
 take_behind(struct pac *pac, struct edata *e, size_t size)
 {
-	struct edata *next = ecache_take_behind(&pac->dirty, e, size);
+	struct edata *next = NULL;
 
+	if (!e->is_pinned)
+		next = ecache_take_behind(&pac->dirty, e, size);
 	if (next == NULL && ecache_pages(&pac->muzzy) != 0)
 		next = ecache_take_behind(&pac->muzzy, e, size);
 	if (next != NULL)
 		return next;
-	next = ecache_take_behind(&pac->retained, e, size);
-	if (next != NULL) {
-		fetch_sub_relaxed(&pac->stats.retained, size);
-		fetch_add_relaxed(&pac->stats.mapped, size);
-	}
+	next = ecache_take_behind(reserve_of(pac, e), e, size);
+	if (next != NULL)
+		count_from_reserve(pac, next, size);
 	return next;
 }
 
@@ -368,7 +425,10 @@ pac_expand(struct pai *self, struct edata *e, size_t new_size, bool want_zero,
 	}
 	/* Nobody could have found it meanwhile: its words still say MERGING. */
 	next->state = EXTENT_MERGING;
-	ecache_put(&pac->dirty, next);
+	if (next->is_pinned)
+		give_up(pac, next);
+	else
+		ecache_put(&pac->dirty, next);
 	return false;
 }
 
@@ -382,7 +442,7 @@ pac_shrink(struct pai *self, struct edata *e, size_t new_size, bool *deferred)
 	if (trail == NULL)
 		return false;
 	emap_set_state(trail, EXTENT_MERGING);
-	file_dirty(pac, trail, deferred);
+	file_free(pac, trail, deferred);
 	return true;
 }
 
@@ -405,6 +465,7 @@ pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
 	ecache_init(&pac->dirty, EXTENT_DIRTY, ehooks, edata_pool);
 	ecache_init(&pac->muzzy, EXTENT_MUZZY, ehooks, edata_pool);
 	ecache_init(&pac->retained, EXTENT_RETAINED, ehooks, edata_pool);
+	ecache_init(&pac->pinned, EXTENT_PINNED, ehooks, edata_pool);
 	decay_init(&pac->decay[DECAY_DIRTY], load_relaxed(&pac_default_ms[DECAY_DIRTY]),
 	    now);
 	decay_init(&pac->decay[DECAY_MUZZY], load_relaxed(&pac_default_ms[DECAY_MUZZY]),
@@ -441,6 +502,7 @@ pac_destroy(struct pac *pac)
 	destroy_ecache(pac, &pac->dirty);
 	destroy_ecache(pac, &pac->muzzy);
 	destroy_ecache(pac, &pac->retained);
+	destroy_ecache(pac, &pac->pinned);
 }
 
 size_t
@@ -461,6 +523,7 @@ pac_check_caches(struct pac *pac)
 	ecache_check(&pac->dirty);
 	ecache_check(&pac->muzzy);
 	ecache_check(&pac->retained);
+	ecache_check(&pac->pinned);
 }
 
 void
@@ -470,10 +533,12 @@ pac_check(struct pac *pac)
 	/* True while no other thread is between two counters: callers see to that. */
 	assert(load_relaxed(&pac->stats.retained)
 	    == ecache_pages(&pac->retained) * GRANULE);
+	assert(load_relaxed(&pac->stats.pinned) == ecache_pages(&pac->pinned) * GRANULE);
 	assert(load_relaxed(&pac->stats.mapped)
 	    == (load_relaxed(&pac->stats.active_pages) + pac_dirty_pages(pac)
 		   + pac_muzzy_pages(pac))
-		* os_page_size);
+		    * os_page_size
+		+ load_relaxed(&pac->stats.pinned));
 }
 
 /* ---- fork ----------------------------------------------------------------------------------- */
@@ -492,12 +557,14 @@ pac_fork_prepare(struct pac *pac, enum lock_rank rank)
 		ecache_fork_prepare(&pac->dirty);
 		ecache_fork_prepare(&pac->muzzy);
 		ecache_fork_prepare(&pac->retained);
+		ecache_fork_prepare(&pac->pinned);
 	}
 }
 
 void
 pac_fork_parent(struct pac *pac)
 {
+	ecache_fork_parent(&pac->pinned);
 	ecache_fork_parent(&pac->retained);
 	ecache_fork_parent(&pac->muzzy);
 	ecache_fork_parent(&pac->dirty);
@@ -509,6 +576,7 @@ pac_fork_parent(struct pac *pac)
 void
 pac_fork_child(struct pac *pac)
 {
+	ecache_fork_child(&pac->pinned);
 	ecache_fork_child(&pac->retained);
 	ecache_fork_child(&pac->muzzy);
 	ecache_fork_child(&pac->dirty);

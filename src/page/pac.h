@@ -3,11 +3,13 @@
  * pac -- the classic page allocator of an arena: dirty, muzzy and retained ecaches, growth of
  * address space in steps, and decay.
  *
- * Sources of an extent, in order: dirty, muzzy (when muzzy decay is on), retained,
+ * Sources of an extent, in order: pinned, dirty, muzzy (when muzzy decay is on), retained,
  * growth, the alloc hook for exactly the size.  What is too large is split; the rest goes
  * back where it came from, or to retained from a fresh mapping.
  * Given back: to dirty, merged eagerly.  Decay moves it on: dirty -> muzzy (lazy purge) ->
  * retained (disposal cascade dalloc, decommit, purge_forced, purge_lazy).
+ * Memory that a hook gave as pinned is kept apart, with an ecache of its own: nothing decays there,
+ * nothing of it is retained, and since it is backed whether it is used or not, it is used first.
  *
  * Bound on dirty pages besides time: max(4 MiB, a quarter of active), and never so low
  * that active + dirty falls below the peak of active in the last second; an explicit
@@ -31,8 +33,9 @@ enum purge_extent { PURGE_BY_CURVE, PURGE_EVERYTHING };
 
 struct pac_stats { /* Relaxed counters. */
 	_Atomic(size_t) active_pages;
-	_Atomic(size_t) mapped;       /* bytes in active, dirty and muzzy extents */
-	_Atomic(size_t) retained;     /* bytes in retained extents */
+	_Atomic(size_t) mapped;   /* bytes in active, dirty, muzzy and pinned extents */
+	_Atomic(size_t) retained; /* bytes in retained extents */
+	_Atomic(size_t) pinned;   /* bytes in free pinned extents */
 	_Atomic(size_t) abandoned_vm; /* bytes lost when a split found no record */
 	struct {
 		_Atomic(uint64_t) n_purge, n_advise, n_pages;
@@ -56,6 +59,7 @@ struct pac {
 	_Atomic(uint64_t) peak_since_ns;
 	struct pac_stats stats;
 	struct decay decay[DECAY_KINDS]; /* of dirty and muzzy */
+	struct ecache pinned;            /* last: seldom used */
 };
 
 /* What new PACs begin with: decay times, and whether the bound by amount is on. */

@@ -478,3 +478,62 @@ TEST(the_default_hooks_can_be_called_directly)
 	CHECK(again == p && zero);
 	hooks->destroy(hooks, p, size, true, 0);
 }
+
+/* ---- Pinned memory is counted. --------------------------------------------------------------- */
+
+static size_t
+read_size(const char *name)
+{
+	size_t value = 0, length = sizeof value;
+
+	REQUIRE(API(mallctl)(name, &value, &length, NULL, 0) == 0);
+	return value;
+}
+
+static size_t
+read_stat(unsigned index, const char *name)
+{
+	char text[80];
+
+	snprintf(text, sizeof text, "stats.arenas.%u.%s", index, name);
+	return read_size(text);
+}
+
+static void
+refresh(void)
+{
+	uint64_t any = 1;
+
+	REQUIRE(WRITE("epoch", any) == 0);
+}
+
+TEST(pinned_memory_shows_in_the_statistics)
+{
+	set_up(0);
+	region.percent_pinned = 100;
+	const unsigned index = new_arena(&region.hooks, METADATA_ELSEWHERE);
+	void *p = API(mallocx)((size_t)3 << 20, FLAGS(index));
+	REQUIRE(p != NULL);
+	API(dallocx)(p, FLAGS(index));
+	CHECK_EQ(run(index, "purge"), 0);
+	refresh();
+	const size_t out = region_pages_out() * os_page_size;
+	CHECK_EQ(read_stat(index, "pinned"), out);
+	CHECK_EQ(read_stat(index, "mapped"), out);
+	CHECK_EQ(read_stat(index, "retained"), 0);
+	CHECK(read_stat(index, "resident") >= out);
+	CHECK_EQ(read_size("stats.pinned"), out);
+	size_t n = 0, bytes = 0;
+	for (unsigned i = 0; i < 60; i++) {
+		char name[40];
+		snprintf(name, sizeof name, "extents.%u.npinned", i);
+		n += read_stat(index, name);
+		snprintf(name, sizeof name, "extents.%u.pinned_bytes", i);
+		bytes += read_stat(index, name);
+	}
+	CHECK(n != 0);
+	CHECK_EQ(bytes, out);
+	region.takes_pinned = true;
+	CHECK_EQ(run(index, "destroy"), 0);
+	CHECK_EQ(region_pages_out(), 0);
+}

@@ -73,6 +73,20 @@ TEST(no_failures_at_random_lose_anything)
 	}
 }
 
+TEST(pinned_memory_is_not_lost_either)
+{
+	uint64_t seed = test_seed();
+
+	for (unsigned way = 0; way < 2 * WAYS; way++) {
+		set_up(way);
+		region.percent_pinned = way % 3 ? 50 : 100;
+		region.seed = seed + way;
+		for (unsigned hook = 0; hook < HOOK_DESTROY && way >= WAYS; hook++)
+			region.percent[hook] = (unsigned)test_random_below(&seed, 30);
+		(void)live_and_die(way);
+	}
+}
+
 TEST(any_hook_but_alloc_may_be_missing)
 {
 	for (unsigned mask = 0; mask < 1 << 8; mask++) {

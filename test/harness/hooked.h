@@ -202,7 +202,9 @@ live_and_die(unsigned way)
 	CHECK_EQ(WRITE(node(index, "retain_grow_limit"), limit), 0);
 	work_in_arena(index);
 	const size_t abandoned = load_relaxed(&arena_get(index)->pac.stats.abandoned_vm);
+	region.takes_pinned = true;
 	CHECK_EQ(run(index, "destroy"), 0);
+	region.takes_pinned = false;
 	if (region.hooks.dalloc != NULL || region.hooks.destroy != NULL)
 		CHECK_EQ(region_pages_out() + abandoned, 0);
 	return true;

@@ -50,6 +50,7 @@ static struct region {
 	size_t n_pages;
 	uint8_t *pages;     /* enum region_page */
 	uint32_t *mappings; /* number of the alloc call */
+	bool *is_pinned;
 	uint32_t n_mappings;
 	uint64_t seed;
 	unsigned n_calls[HOOK_COUNT];
@@ -60,8 +61,10 @@ static struct region {
 	unsigned fail_hook_at[HOOK_COUNT];
 	enum region_failure fail_how;
 	enum region_lie lie;
-	bool zero_lie;        /* say that garbage is zero */
-	bool may_reserve;     /* hand out memory that is not committed, when allowed */
+	bool zero_lie; /* say that garbage is zero */
+	unsigned percent_pinned;
+	bool takes_pinned; /* dalloc may be asked for it: the arena is being destroyed */
+	bool may_reserve;  /* hand out memory that is not committed, when allowed */
 	void (*inside)(void); /* called in every hook */
 } region;
 
@@ -126,6 +129,17 @@ region_suits(size_t page, size_t alignment)
 	return number % (alignment / os_page_size) == 0;
 }
 
+static bool
+region_has_pinned(const void *addr, size_t size)
+{
+	const size_t first = (size_t)((const char *)addr - region.first) / os_page_size;
+
+	for (size_t i = first; i < first + size / os_page_size; i++)
+		if (region.is_pinned[i])
+			return true;
+	return false;
+}
+
 /* First fit, so that ranges given back are soon handed out again. */
 static char *
 region_find(size_t size, size_t alignment)
@@ -162,9 +176,13 @@ region_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignmen
 		    *commit ? REGION_COMMITTED : REGION_RESERVED);
 		region_access(p, size, *commit);
 		region.n_mappings++;
-		for (size_t i = 0; i < size / os_page_size; i++)
-			region.mappings[(size_t)(p - region.first) / os_page_size + i] =
-			    region.n_mappings;
+		const bool pinned = *commit
+		    && test_random_below(&region.seed, 100) < region.percent_pinned;
+		for (size_t i = 0; i < size / os_page_size; i++) {
+			const size_t page = (size_t)(p - region.first) / os_page_size + i;
+			region.mappings[page] = region.n_mappings;
+			region.is_pinned[page] = pinned;
+		}
 		if (*commit
 		    && (region.zero_lie
 			|| (!*zero && test_random_below(&region.seed, 2) == 0)))
@@ -174,6 +192,8 @@ region_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignmen
 		*zero = *zero || region.zero_lie;
 		if (region.lie == REGION_CROOKED && region.n_calls[HOOK_ALLOC] % 2 != 0)
 			p += 64;
+		if (pinned)
+			p += EXTENT_ALLOC_FLAG_PINNED;
 	}
 	(void)region_leave(false);
 	return p;
@@ -195,6 +215,7 @@ region_dalloc(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
 {
 	(void)arena;
 	region_enter(hooks);
+	CHECK(region.takes_pinned || !region_has_pinned(addr, size));
 	if (region_fails(HOOK_DALLOC))
 		return region_leave(true);
 	region_free(addr, size, committed);
@@ -234,6 +255,7 @@ region_decommit(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,
 	(void)arena;
 	region_enter(hooks);
 	CHECK(offset + length <= size);
+	CHECK(!region_has_pinned((char *)addr + offset, length));
 	if (!region.may_reserve || region_fails(HOOK_DECOMMIT))
 		return region_leave(true);
 	region_turn((char *)addr + offset, length, REGION_COMMITTED, REGION_RESERVED);
@@ -248,6 +270,7 @@ region_lazy(extent_hooks_t *hooks, void *addr, size_t size, size_t offset, size_
 	(void)arena;
 	region_enter(hooks);
 	CHECK(offset + length <= size);
+	CHECK(!region_has_pinned((char *)addr + offset, length));
 	if (region_fails(HOOK_LAZY))
 		return region_leave(true);
 	region_turn((char *)addr + offset, length, REGION_COMMITTED, REGION_COMMITTED);
@@ -262,6 +285,7 @@ region_forced(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,
 	(void)arena;
 	region_enter(hooks);
 	CHECK(offset + length <= size);
+	CHECK(!region_has_pinned((char *)addr + offset, length));
 	if (region_fails(HOOK_FORCED))
 		return region_leave(true);
 	region_turn((char *)addr + offset, length, REGION_COMMITTED, REGION_COMMITTED);
@@ -319,6 +343,7 @@ region_reset(uint64_t seed)
 		REQUIRE(region.first != MAP_FAILED);
 		region.pages = calloc(region.n_pages, sizeof *region.pages);
 		region.mappings = calloc(region.n_pages, sizeof *region.mappings);
+		region.is_pinned = calloc(region.n_pages, sizeof *region.is_pinned);
 		pthread_mutex_init(&region.lock, NULL);
 	}
 	memset(region.pages, 0, region.n_pages);
@@ -327,7 +352,8 @@ region_reset(uint64_t seed)
 	memset(region.fail_hook_at, 0, sizeof region.fail_hook_at);
 	region.n_all_calls = region.fail_at = 0;
 	region.lie = REGION_HONEST;
-	region.may_reserve = region.zero_lie = false;
+	region.may_reserve = region.zero_lie = region.takes_pinned = false;
+	region.percent_pinned = 0;
 	region.inside = NULL;
 	region.seed = seed;
 	region.hooks = (extent_hooks_t){ region_alloc, region_dalloc, region_destroy,
@@ -384,6 +410,7 @@ fixture_close(struct pac_fixture *f)
 {
 	pac_check(&f->pac);
 	CHECK_EQ(load_relaxed(&f->pac.stats.active_pages), 0);
+	region.takes_pinned = true;
 	pac_destroy(&f->pac);
 	CHECK_EQ(f->pool.n_free, load_relaxed(&f->pool.n_all));
 }

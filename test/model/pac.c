@@ -232,6 +232,20 @@ TEST(custom_hooks_that_do_not_fail)
 	run_region((const unsigned[HOOK_COUNT]){ [HOOK_DALLOC] = 100 }, true);
 }
 
+TEST(custom_hooks_with_pinned_memory)
+{
+	model.seed = test_seed();
+	for (unsigned i = 0; i < 4; i++) {
+		region_reset(model.seed);
+		region.percent_pinned = i % 2 ? 100 : 50;
+		region.may_reserve = i / 2;
+		for (unsigned hook = 0; hook < HOOK_COUNT && i % 2; hook++)
+			region.percent[hook] = (unsigned)below(30);
+		run(&region.hooks, 1500);
+		CHECK_EQ(region_pages_out(), 0);
+	}
+}
+
 TEST(custom_hooks_that_fail_at_random)
 {
 	model.seed = test_seed();

@@ -185,6 +185,31 @@ TEST(memory_goes_to_destroy_where_dalloc_fails_and_the_other_way_round)
 	CHECK(!ehooks_discard(&eh, answer, SIZE, true));
 }
 
+TEST(pinned_memory_is_told_apart_and_must_be_committed)
+{
+	extent_hooks_t hooks = { .alloc = alloc_badly, .dalloc = take_back };
+	char *const addr = (char *)((uintptr_t)1 << 32);
+	bool zeroed = false, committed = true;
+
+	ehooks_enter = enter;
+	ehooks_leave = leave;
+	n_entered = n_left;
+	n_given_back = 0;
+	answer = addr + EXTENT_ALLOC_FLAG_PINNED;
+	ehooks_init(&eh, &hooks, 9);
+	CHECK(ehooks_alloc(&eh, NULL, SIZE, os_page_size, &zeroed, &committed) == answer);
+	CHECK(ehooks_alloc(&eh, addr, SIZE, os_page_size, &zeroed, &committed) == answer);
+	committed = false;
+	CHECK(ehooks_alloc(&eh, NULL, SIZE, os_page_size, &zeroed, &committed) == NULL);
+	CHECK_EQ(n_given_back, 1);
+	/* Flags that nobody knows. */
+	committed = true;
+	answer = addr + 2;
+	CHECK(ehooks_alloc(&eh, NULL, SIZE, os_page_size, &zeroed, &committed) == NULL);
+	CHECK_EQ(n_given_back, 2);
+	ehooks_enter = ehooks_leave = ignore;
+}
+
 TEST(memory_is_plain_until_other_hooks_were_there)
 {
 	extent_hooks_t hooks = { .alloc = alloc_badly };

@@ -556,6 +556,56 @@ TEST(what_is_not_retained_is_offered_to_dalloc_before_it_is_destroyed)
 	CHECK_EQ(region_pages_out(), 0);
 }
 
+TEST(pinned_memory_is_never_purged_and_used_first)
+{
+	struct pac *pac = open_region();
+	struct edata *plain = fixture_alloc(pac, 16, os_page_size, false);
+	bool deferred = false;
+
+	region.percent_pinned = 100;
+	/* More than the first step has left. */
+	struct edata *e = fixture_alloc(pac, 1024, os_page_size, false);
+	REQUIRE(plain != NULL && !plain->is_pinned && e != NULL && e->is_pinned);
+	const size_t first = load_relaxed(&pac->stats.pinned) + e->size;
+	fixture_dalloc(pac, plain);
+	fixture_dalloc(pac, e);
+	CHECK_EQ(load_relaxed(&pac->stats.pinned), first);
+	CHECK_EQ(pac_dirty_pages(pac), 16);
+	pac_check(pac);
+	/* The region's hooks check that they are not called for it. */
+	pac_set_decay_ms(pac, DECAY_DIRTY, 0, true);
+	pac_set_decay_ms(pac, DECAY_MUZZY, 0, true);
+	pac_decay(pac, PURGE_EVERYTHING);
+	CHECK_EQ(pac_dirty_pages(pac), 0);
+	CHECK_EQ(load_relaxed(&pac->stats.pinned), first);
+	/* Before everything else, and within itself alone. */
+	e = fixture_alloc(pac, 4, os_page_size, true);
+	REQUIRE(e != NULL && e->is_pinned && is_zero(e));
+	CHECK(pac->pai.expand(&pac->pai, e, 20 * os_page_size, true, &deferred));
+	CHECK(pac->pai.shrink(&pac->pai, e, 5 * os_page_size, &deferred));
+	CHECK_EQ(load_relaxed(&pac->stats.pinned), first - 5 * os_page_size);
+	fixture_dalloc(pac, e);
+	CHECK(!deferred && pac_dirty_pages(pac) == 0);
+	fixture_close(&fixture);
+	CHECK_EQ(region_pages_out(), 0);
+}
+
+TEST(steps_of_pinned_memory_do_not_grow)
+{
+	struct pac *pac = open_region();
+	struct edata *e[100];
+
+	region.percent_pinned = 100;
+	for (unsigned i = 0; i < 100; i++)
+		REQUIRE((e[i] = fixture_alloc(pac, 64, os_page_size, false)) != NULL);
+	/* 25 MiB, by 2 (or 1, four requests, in a hostile build). */
+	CHECK(region.n_calls[HOOK_ALLOC] >= 13);
+	CHECK(region_pages_out() <= 100 * 64 + 512);
+	for (unsigned i = 0; i < 100; i++)
+		fixture_dalloc(pac, e[i]);
+	fixture_close(&fixture);
+}
+
 TEST(what_the_dalloc_hook_takes_is_gone)
 {
 	struct pac *pac = open_region();
