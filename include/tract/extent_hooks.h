@@ -21,9 +21,9 @@ typedef struct extent_hooks_s extent_hooks_t;
 
 /*
  * Flags in the low 8 bits of what an alloc hook returns, `address | EXTENT_ALLOC_FLAG_...'.
- * PINNED: the memory cannot be taken away while it is mapped (locked, registered with a device, huge
- * pages in reserve).  It must be committed.  The arena never purges it, nor hands it to dalloc before
- * it is destroyed, but keeps what is free for its next requests, before all other memory.
+ * PINNED: the memory cannot be taken away while it is mapped (locked, registered with a device,
+ * huge pages in reserve).  It must be committed.  The arena never purges it, nor hands it to dalloc
+ * before it is destroyed, but keeps what is free for its next requests, before all other memory.
  */
 #define EXTENT_ALLOC_FLAG_PINNED 0x1
 #define EXTENT_ALLOC_FLAG_MASK 0xff
