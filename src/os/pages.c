@@ -16,8 +16,10 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/assert.h"
+#include "base/atomic.h"
 #include "base/attr.h"
 #include "base/checked.h"
 #include "os/inject.h"
@@ -89,8 +91,9 @@ sys_protect(void *addr, size_t size, int protection)
 static bool
 sys_advise(void *addr, size_t size, int advice)
 {
-	if (inject_errno("advise") != 0)
-		return false;
+	const int injected = inject_errno("advise");
+	if (injected != 0)
+		return injected == INJECT_IGNORED;
 	int saved_errno = errno;
 	int result = madvise(addr, size, advice);
 	errno = saved_errno;
@@ -160,6 +163,56 @@ is_page_range(const void *addr, size_t size)
 	return is_aligned((uintptr_t)addr | size, os_page_size) && size != 0;
 }
 
+/*
+ * ---- Ranges that could not be unmapped: a process with as many mappings as it may have cannot
+ * split one.  They wait in a slot until a later mapping tries again.  A slot holds 0, or TAKEN
+ * while a thread works on it, or the address; `size' belongs to the thread that took it.
+ */
+
+#define LEFTOVERS 32
+#define TAKEN ((uintptr_t)1)
+
+static struct leftover {
+	_Atomic(uintptr_t) addr;
+	size_t size;
+} leftovers[LEFTOVERS] BULKY;
+static _Atomic(unsigned) n_leftovers; /* Relaxed; a hint. */
+
+/* NULL, for the callers' return. */
+static void *
+give_back(void *addr, size_t size)
+{
+	if (sys_unmap(addr, size))
+		return NULL;
+	for (unsigned i = 0; i < LEFTOVERS; i++) {
+		uintptr_t empty = 0;
+		if (!cas_strong_acq_rel(&leftovers[i].addr, &empty, TAKEN))
+			continue;
+		leftovers[i].size = size;
+		fetch_add_relaxed(&n_leftovers, 1);
+		/* Release: pairs with the exchange of who takes it. */
+		store_release(&leftovers[i].addr, (uintptr_t)addr);
+		break;
+	}
+	return NULL;
+}
+
+static COLD void
+retry_leftovers(void)
+{
+	for (unsigned i = 0; i < LEFTOVERS; i++) {
+		uintptr_t addr = load_relaxed(&leftovers[i].addr);
+		if (addr <= TAKEN
+		    || !cas_strong_acq_rel(&leftovers[i].addr, &addr, TAKEN))
+			continue;
+		if (sys_unmap((void *)addr, leftovers[i].size)) {
+			fetch_sub_relaxed(&n_leftovers, 1);
+			addr = 0;
+		}
+		store_release(&leftovers[i].addr, addr);
+	}
+}
+
 static void *
 map_at(void *at, size_t size, int protection)
 {
@@ -167,7 +220,7 @@ map_at(void *at, size_t size, int protection)
 	if (addr == at || addr == NULL)
 		return addr;
 	/* A kernel before 4.17 took `at' as a hint. */
-	sys_unmap(addr, size);
+	give_back(addr, size);
 	return NULL;
 }
 
@@ -184,15 +237,11 @@ map_and_trim(size_t size, size_t alignment, int protection)
 	char *addr = (char *)align_up((uintptr_t)start, alignment);
 	size_t head = (size_t)(addr - start);
 	size_t tail = total - head - size;
-	if (head != 0 && !sys_unmap(start, head)) {
-		/* Too many mappings to split one: give back the whole, which needs no split. */
-		sys_unmap(start, total);
-		return NULL;
-	}
-	if (tail != 0 && !sys_unmap(addr + size, tail)) {
-		sys_unmap(addr, size + tail);
-		return NULL;
-	}
+	/* Too many mappings to split one: give back the whole, which needs no split. */
+	if (head != 0 && !sys_unmap(start, head))
+		return give_back(start, total);
+	if (tail != 0 && !sys_unmap(addr + size, tail))
+		return give_back(addr, size + tail);
 	return addr;
 }
 
@@ -205,12 +254,12 @@ map_aligned(size_t size, size_t alignment, int protection)
 	/* The kernel fills address space downward: just below there is usually room. */
 	char *below = (char *)align_down((uintptr_t)addr, alignment);
 	if (!sys_unmap(addr, size))
-		return NULL;
+		return give_back(addr, size);
 	addr = sys_map(below, size, protection, 0);
 	if (addr == NULL || is_aligned((uintptr_t)addr, alignment))
 		return addr;
 	if (!sys_unmap(addr, size))
-		return NULL;
+		return give_back(addr, size);
 	return map_and_trim(size, alignment, protection);
 }
 
@@ -223,6 +272,12 @@ os_pages_map(void *at, size_t size, size_t alignment, enum os_commit *commit)
 	if (os_overcommits)
 		*commit = OS_COMMITTED;
 	int protection = *commit == OS_COMMITTED ? READ_WRITE : PROT_NONE;
+	if (UNLIKELY(load_relaxed(&n_leftovers) != 0)) {
+		retry_leftovers();
+		/* What is mapped now could be lost, were it not to be unmapped either. */
+		if (load_relaxed(&n_leftovers) > LEFTOVERS / 2)
+			return NULL;
+	}
 	if (at != NULL)
 		return map_at(at, size, protection);
 	return map_aligned(size, alignment, protection);
@@ -291,6 +346,18 @@ os_pages_unprotect(void *addr, size_t size)
 	return sys_protect(addr, size, READ_WRITE);
 }
 
+void *
+os_sbrk(intptr_t increment)
+{
+	/* Another way to get memory, so a test that lets maps fail means this one, too. */
+	if (inject_errno("map") != 0)
+		return NULL;
+	int saved_errno = errno;
+	void *old = sbrk(increment);
+	errno = saved_errno;
+	return old == (void *)-1 ? NULL : old;
+}
+
 /*
  * In two steps.  A single call that names the target would unmap it before it finds that the source
  * cannot be moved (a range of several kernel mappings), and leave a hole.  Moving out to a free
@@ -306,7 +373,7 @@ os_pages_move(void *to, void *from, size_t size)
 		return false;
 	if (sys_move(to, between, size, MREMAP_FIXED) == NULL) {
 		memcpy(to, between, size);
-		sys_unmap(between, size);
+		(void)give_back(between, size);
 	}
 	return true;
 }

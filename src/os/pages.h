@@ -4,7 +4,8 @@
  *
  * Every function leaves errno as it found it.  Sizes and addresses are multiples of os_page_size
  * unless stated.  `bool' results: true means it happened.  A failed unmap, purge or protect leaves
- * the range as it was: the caller keeps it.
+ * the range as it was: the caller keeps it.  What os_pages_map itself cannot unmap again waits here
+ * until it can.
  * No locks.  Tests may make the k-th call fail through os_inject (test builds of the object only).
  */
 #ifndef TRACT_OS_PAGES_H
@@ -12,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "tract_config.h"
 
@@ -52,5 +54,11 @@ bool os_pages_unprotect(void *addr, size_t size); /* read and write again */
  * range stays mapped and reads as zero.  False (nothing moved) where the kernel cannot.
  */
 bool os_pages_move(void *to, void *from, size_t size);
+
+/*
+ * libc's sbrk: the break before it moved by `increment' bytes, NULL where it did not.  Not thread
+ * safe, and others of the process may call it, too.
+ */
+void *os_sbrk(intptr_t increment);
 
 #endif

@@ -291,6 +291,44 @@ TEST(every_single_failure_is_reported_and_changes_nothing)
 	CHECK(os_pages_unmap(p, size));
 }
 
+static bool
+fails_unmap(const char *what)
+{
+	return strcmp(what, "unmap") == 0;
+}
+
+static int
+fail_unmaps(const char *what)
+{
+	return fails_unmap(what) ? ENOMEM : 0;
+}
+
+TEST(what_could_not_be_unmapped_is_unmapped_later)
+{
+	static char before[1 << 20], after[1 << 20];
+
+	boot();
+	if (!CONFIG_DEBUG)
+		SKIP("failures are injected in debug builds");
+	size_t size = 4 * os_page_size;
+	os_read_file("/proc/self/maps", before, sizeof(before));
+	os_inject = fail_unmaps;
+	/* More than there are slots: then it refuses rather than lose something. */
+	char *kept[100] = { NULL };
+	for (unsigned i = 0; i < COUNT_OF(kept); i++)
+		kept[i] = map(NULL, size, 512 * OS_HUGEPAGE);
+	os_inject = NULL;
+	/* One more mapping, and all that waited is gone. */
+	char *p = map(NULL, size, os_page_size);
+	REQUIRE(p != NULL);
+	CHECK(os_pages_unmap(p, size));
+	for (unsigned i = 0; i < COUNT_OF(kept); i++)
+		if (kept[i] != NULL)
+			CHECK(os_pages_unmap(kept[i], size));
+	os_read_file("/proc/self/maps", after, sizeof(after));
+	CHECK_STR(after, before);
+}
+
 TEST(a_move_that_stops_half_way_is_finished_by_copying)
 {
 	boot();
