@@ -15,6 +15,7 @@
 #include "base/checked.h"
 #include "config/options.h"
 #include "ctl/ctl.h"
+#include "extent/dss.h"
 #include "os/os.h"
 #include "os/pages.h"
 #include "thread/count.h"
@@ -73,7 +74,8 @@ move_pages(struct edata *from, void *to, size_t bytes)
 	if (bytes < MOVE_BY_PAGES_MIN || bytes != from->size || from->use != USE_LARGE
 	    || target->use != USE_LARGE || !target->is_fresh
 	    || !ehooks_gave_plain_memory(&arena_of(from)->ehooks)
-	    || !ehooks_gave_plain_memory(&arena_of(target)->ehooks))
+	    || !ehooks_gave_plain_memory(&arena_of(target)->ehooks)
+	    || dss_contains(edata_base(from)) || dss_contains(to))
 		return false;
 	if (!os_pages_move(to, edata_base(from), bytes))
 		return false;

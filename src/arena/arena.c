@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/fmt.h"
+#include "extent/dss.h"
 #include "os/os.h"
 #include "os/pages.h"
 
@@ -103,6 +104,7 @@ arena_new(unsigned index, const arena_config_t *config, bool is_manual)
 		bin_init(&arena->bins[i], i);
 	store_relaxed(&arena->created_ns, os_clock_ns());
 	name_arena(arena);
+	dss_arena_begins(index);
 	return arena;
 undo:
 	if (base != &base_zero)
@@ -200,7 +202,7 @@ arena_destroy(struct arena *arena)
 	struct base *base = arena->base;
 
 	arena_reset(arena);
-	pac_destroy(&arena->pac);
+	pac_destroy(&arena->pac, &arena_get(0)->pac);
 	edata_pool_bequeath(&arena->edata_pool, &arena_get(0)->edata_pool);
 	arenas_forget(arena);
 	delete_base(base, arena->meta_ehooks);

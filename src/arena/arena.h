@@ -82,7 +82,7 @@ struct arena {
 
 /* ---- arenas.c: the table of all arenas ---- */
 
-#define ARENAS_MAX 4095
+#define ARENAS_MAX 4095 /* ORDER ARENAS-MAX: extent/dss.c */
 extern _Atomic(struct arena *) arena_table[ARENAS_MAX + 1];
 extern struct mutex arenas_lock;
 

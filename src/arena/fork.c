@@ -8,6 +8,7 @@
  * those are left alone before the fork, and frozen in the child.
  */
 #include "arena/arena.h"
+#include "extent/dss.h"
 #include "sync/fork.h"
 
 /* One past the last arena that no other thread can destroy. */
@@ -54,11 +55,13 @@ arenas_fork_prepare(void)
 		if (arena->base != &base_zero)
 			base_fork_prepare(arena->base);
 	base_fork_prepare(&base_zero);
+	dss_fork_prepare();
 }
 
 void
 arenas_fork_parent(void)
 {
+	dss_fork_parent();
 	base_fork_parent(&base_zero);
 	rtree_fork_parent();
 	FOR_EACH_ARENA (arena, stable_end()) {
@@ -96,6 +99,7 @@ reset_in_child(struct arena *arena)
 void
 arenas_fork_child(void)
 {
+	dss_fork_child();
 	base_fork_child(&base_zero);
 	rtree_fork_child();
 	FOR_EACH_ARENA (arena, arenas_total())

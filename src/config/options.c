@@ -8,6 +8,7 @@
 #include "base/fmt.h"
 #include "config/option_value.h"
 #include "os/os.h"
+#include "os/pages.h"
 #include "tract_config.h"
 
 /* ---- Messages. ---- */
@@ -368,10 +369,33 @@ name_all_set(enum option_standing standing, const char *what,
 		print(line_end(&line));
 }
 
-/* What only shows when options are seen together. */
+/* A choice that this system cannot follow. */
+static void
+withdraw(enum option_index index, int *choice, int instead, const char *why,
+    void (*print)(const char *line))
+{
+	const struct option *option = &option_table[index];
+	struct line line;
+
+	if (*choice == instead || !option_was_set(index))
+		return;
+	line_begin(&line);
+	fmt_print(&line.f, "%s: %s:%s", why, option->field.name,
+	    option_word(option, (unsigned)*choice));
+	print(line_end(&line));
+	*choice = instead;
+	if (opt.abort_conf)
+		abort_on_conf(print);
+}
+
+/* What only shows when options are seen together, and with the system. */
 static void
 check_together(void (*print)(const char *line))
 {
+	if (os_thp_mode == OS_THP_UNSUPPORTED)
+		withdraw(OPTION_thp, &opt.thp, THP_DEFAULT, "No THP support", print);
+	if (!os_has_sbrk)
+		withdraw(OPTION_dss, &opt.dss, DSS_DISABLED, "Error setting dss", print);
 	if (opt.prof_leak_error && !opt.prof_final) {
 		print("<tract>: Without prof_final nothing is an error: "
 		      "prof_leak_error:true\n");

@@ -15,6 +15,8 @@
  *	Invalid conf value        not a value of that option
  *	Out-of-range conf value   the option keeps its former value
  *	Invalid settings for KEY  the same of a list
+ *	No THP support, Error setting dss
+ *	                          this kernel, or this libc, has not what the choice needs
  *	Malformed conf string     no key has that character; the rest is dropped
  *	Conf string ends with key, Conf string ends with comma
  * and these do not:
@@ -67,8 +69,11 @@ enum option_index {
 	OPTIONS
 };
 
-/* Values of choices.  ORDER JUNK, ORDER ZERO-REALLOC: the words in options.def. */
+/* Values of choices.  ORDER CHOICES: the words in options.def. */
 enum junk { JUNK_FALSE, JUNK_TRUE, JUNK_ALLOC, JUNK_FREE };
+enum dss { DSS_DISABLED, DSS_PRIMARY, DSS_SECONDARY };
+enum thp { THP_DEFAULT, THP_ALWAYS, THP_NEVER };
+enum metadata_thp { METADATA_THP_DISABLED, METADATA_THP_AUTO, METADATA_THP_ALWAYS };
 enum zero_realloc { ZERO_REALLOC_FREE, ZERO_REALLOC_ALLOC, ZERO_REALLOC_ABORT };
 
 #define NARENAS_MAX 4094 /* index 4095 is the last, for oversize_threshold's arena */

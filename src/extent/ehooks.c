@@ -6,10 +6,32 @@
 
 #include "base/bits.h"
 #include "config/options.h"
+#include "extent/dss.h"
 #include "os/pages.h"
 #include "sync/mutex.h"
 
 /* ---- the default hooks; true is failure, as for all public hooks ---- */
+
+/* From the break, or mapped: in the order that the arena prefers. */
+static void *
+find_space(void *new_addr, size_t size, size_t alignment, enum dss preference,
+    enum os_commit *got)
+{
+	const enum os_commit wanted = *got;
+	void *p = NULL;
+
+	if (preference == DSS_PRIMARY) {
+		*got = OS_COMMITTED;
+		if ((p = dss_alloc(new_addr, size, alignment)) != NULL)
+			return p;
+		*got = wanted;
+	}
+	p = os_pages_map(new_addr, size, alignment, got);
+	if (p != NULL || preference != DSS_SECONDARY)
+		return p;
+	*got = OS_COMMITTED;
+	return dss_alloc(new_addr, size, alignment);
+}
 
 static void *
 default_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment,
@@ -17,10 +39,14 @@ default_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignme
 {
 	enum os_commit got = *commit ? OS_COMMITTED : OS_RESERVED;
 
-	(void)hooks, (void)arena_index;
-	void *p = os_pages_map(new_addr, size, alignment, &got);
+	(void)hooks;
+	void *p = find_space(new_addr, size, alignment, dss_preference(arena_index), &got);
 	if (p == NULL)
 		return NULL;
+	if (opt.thp == THP_ALWAYS)
+		(void)os_pages_huge(p, size);
+	else if (opt.thp == THP_NEVER)
+		(void)os_pages_nohuge(p, size);
 	*zero = true;
 	*commit = got == OS_COMMITTED;
 	return p;
@@ -31,7 +57,7 @@ default_dalloc(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
     unsigned arena_index)
 {
 	(void)hooks, (void)committed, (void)arena_index;
-	return opt.retain || !os_pages_unmap(addr, size);
+	return opt.retain || dss_contains(addr) || !os_pages_unmap(addr, size);
 }
 
 static void
@@ -39,7 +65,8 @@ default_destroy(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
     unsigned arena_index)
 {
 	(void)hooks, (void)committed, (void)arena_index;
-	(void)os_pages_unmap(addr, size);
+	if (!dss_contains(addr))
+		(void)os_pages_unmap(addr, size);
 }
 
 #define DEFAULT_RANGE_HOOK(name, function) \
@@ -68,9 +95,8 @@ static bool
 default_merge(extent_hooks_t *hooks, void *a, size_t size_a, void *b, size_t size_b,
     bool committed, unsigned arena_index)
 {
-	(void)hooks, (void)a, (void)size_a, (void)b, (void)size_b, (void)committed;
-	(void)arena_index;
-	return false;
+	(void)hooks, (void)size_a, (void)size_b, (void)committed, (void)arena_index;
+	return dss_contains(a) != dss_contains(b);
 }
 
 extent_hooks_t ehooks_default = {

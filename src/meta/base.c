@@ -8,11 +8,16 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "config/options.h"
 #include "os/pages.h"
 #include "sync/fork.h"
 
 /* What remains when the system refuses a whole block. */
 #define BLOCK_FALLBACK ((size_t)64 << 10)
+
+/* Blocks of a base that metadata_thp:auto takes as a sign that there will be many. */
+#define HUGE_FROM 2
+#define HUGE_FROM_ZERO 5
 
 struct base_block {
 	struct base_block *next;
@@ -29,13 +34,26 @@ struct base base_zero = {
 	.unmap = base_unmap_system,
 };
 
+/* Before the first touch, which may otherwise cost a whole huge page. */
+void
+base_advise(void *addr, size_t size, bool is_huge)
+{
+	if (is_huge)
+		(void)os_pages_huge(addr, size);
+	else if (os_thp_mode == OS_THP_ALWAYS)
+		(void)os_pages_nohuge(addr, size);
+}
+
 void *
 base_map_system(void *context, size_t size, size_t alignment)
 {
 	enum os_commit commit = OS_COMMITTED;
 
 	(void)context;
-	return os_pages_map(NULL, size, alignment, &commit);
+	void *block = os_pages_map(NULL, size, alignment, &commit);
+	if (block != NULL)
+		base_advise(block, size, opt.metadata_thp == METADATA_THP_ALWAYS);
+	return block;
 }
 
 void
@@ -69,6 +87,9 @@ add_block_locked(struct base *base, struct base_block *block)
 	const size_t rest = (size_t)(base->end - base->next);
 
 	base->mapped += block->size;
+	base->n_blocks++;
+	if (base->map == base_map_system && opt.metadata_thp == METADATA_THP_ALWAYS)
+		base->n_huge += block->size / OS_HUGEPAGE;
 	/* Stay in the block that has more left. */
 	block->next = base->blocks;
 	base->blocks = block;
@@ -77,6 +98,33 @@ add_block_locked(struct base *base, struct base_block *block)
 		base->end = (char *)block + block->size;
 		base->resident += os_page_size;
 	}
+}
+
+/*
+ * metadata_thp:auto: a base that needs this many blocks has its blocks on huge pages, older ones
+ * included.  Blocks never go while their base lives, so the list is walked without the lock.
+ */
+static void
+make_huge(struct base *base)
+{
+	const unsigned enough = base == &base_zero ? HUGE_FROM_ZERO : HUGE_FROM;
+	size_t n = 0;
+
+	if (opt.metadata_thp != METADATA_THP_AUTO || base->map != base_map_system)
+		return;
+	mutex_lock(&base->lock);
+	struct base_block *first = base->n_blocks < enough ? base->huge : base->blocks;
+	struct base_block *done = base->huge;
+	base->huge = first;
+	mutex_unlock(&base->lock);
+	for (struct base_block *block = first; block != done; block = block->next)
+		if (os_pages_huge(block, block->size))
+			n += block->size / OS_HUGEPAGE;
+	if (n == 0)
+		return;
+	mutex_lock(&base->lock);
+	base->n_huge += n;
+	mutex_unlock(&base->lock);
 }
 
 /* NULL: the block has not that much left. */
@@ -174,6 +222,7 @@ base_alloc(struct base *base, size_t size, size_t alignment)
 	bool is_recycled = is_piece && (p = recycle_locked(base, size)) != NULL;
 	if (p == NULL)
 		p = bump_locked(base, size, alignment);
+	bool has_grown = false;
 	while (p == NULL) {
 		mutex_unlock(&base->lock);
 		struct base_block *block =
@@ -182,6 +231,7 @@ base_alloc(struct base *base, size_t size, size_t alignment)
 		if (block == NULL)
 			break;
 		add_block_locked(base, block);
+		has_grown = true;
 		p = bump_locked(base, size, alignment);
 	}
 	if (p == NULL && is_piece)
@@ -189,6 +239,8 @@ base_alloc(struct base *base, size_t size, size_t alignment)
 	if (is_recycled)
 		base->allocated += size;
 	mutex_unlock(&base->lock);
+	if (UNLIKELY(has_grown))
+		make_huge(base);
 	return is_recycled || (base->clears && p != NULL) ? memset(p, 0, size) : p;
 }
 
@@ -208,7 +260,8 @@ struct base_stats
 base_stats(struct base *base)
 {
 	mutex_lock(&base->lock);
-	const struct base_stats stats = { base->allocated, base->mapped, base->resident };
+	const struct base_stats stats = { base->allocated, base->mapped, base->resident,
+		base->n_huge };
 	mutex_unlock(&base->lock);
 	return stats;
 }

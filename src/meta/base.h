@@ -7,11 +7,15 @@
  * base_free for pieces of up to BASE_RECYCLE_MAX bytes).  Blocks come from the default hooks, or
  * from the arena's own when metadata_use_hooks is on (a function pointer handed down).
  *
+ * A block is not touched on huge pages unless opt.metadata_thp asks: where the kernel would use them
+ * everywhere, it is told not to.
+ *
  * Locking: `lock', rank BASE; blocks are mapped with it released.
  */
 #ifndef TRACT_META_BASE_H
 #define TRACT_META_BASE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +45,9 @@ struct base {
 	size_t allocated; /* bytes handed out */
 	size_t mapped;    /* bytes of blocks */
 	size_t resident;  /* bytes of pages ever handed out from */
+	unsigned n_blocks;
+	struct base_block *huge; /* this block and all older ones were made huge by `auto' */
+	size_t n_huge;           /* huge pages asked for */
 };
 
 /* The process's own base: lives in static memory, blocks from the system. */
@@ -49,6 +56,9 @@ extern struct base base_zero;
 /* Blocks straight from os/pages; the default for `map' and `unmap'. */
 void *base_map_system(void *context, size_t size, size_t alignment);
 void base_unmap_system(void *context, void *addr, size_t size);
+
+/* Metadata that lies at addr, not touched yet: on huge pages, or never on such a one. */
+void base_advise(void *addr, size_t size, bool is_huge);
 
 /* A base whose own struct lies in its first block.  NULL: out of memory. */
 struct base *base_new(base_map_fn *map, base_unmap_fn *unmap, void *context);
@@ -68,6 +78,7 @@ void base_fork_child(struct base *base);
 
 struct base_stats {
 	size_t allocated, mapped, resident;
+	size_t n_huge; /* huge pages asked for, see opt.metadata_thp */
 };
 struct base_stats base_stats(struct base *base);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "meta/rtree.h"
 
+#include "config/options.h"
+#include "meta/base.h"
 #include "os/pages.h"
 #include "sync/fork.h"
 #include "sync/mutex.h"
@@ -20,6 +22,14 @@ is_missing(size_t slot)
 	return load_relaxed(&n_leaves) == 0 || load_acquire(&rtree.root[slot]) == 0;
 }
 
+/* metadata_thp:auto: the second GiB that is used is a sign that there will be many. */
+static bool
+wants_huge_leaf(void)
+{
+	return opt.metadata_thp == METADATA_THP_ALWAYS
+	    || (opt.metadata_thp == METADATA_THP_AUTO && load_relaxed(&n_leaves) != 0);
+}
+
 /* Under rtree_lock, so that two threads do not map the same leaf. */
 static bool
 make_leaf(size_t slot)
@@ -29,9 +39,12 @@ make_leaf(size_t slot)
 
 	mutex_lock(&rtree_lock);
 	if (is_missing(slot)) {
-		void *leaf = os_pages_map(NULL, LEAF_BYTES, os_page_size, &commit);
+		const bool is_huge = wants_huge_leaf();
+		void *leaf = os_pages_map(NULL, LEAF_BYTES,
+		    is_huge ? LEAF_BYTES : os_page_size, &commit);
 		made = leaf != NULL;
 		if (made) {
+			base_advise(leaf, LEAF_BYTES, is_huge);
 			fetch_add_relaxed(&n_leaves, 1);
 			/* Release: pairs with the acquire in rtree_find. */
 			store_release(&rtree.root[slot],

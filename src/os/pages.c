@@ -346,6 +346,13 @@ os_pages_unprotect(void *addr, size_t size)
 	return sys_protect(addr, size, READ_WRITE);
 }
 
+/* musl's sbrk refuses every increment. */
+#ifdef __GLIBC__
+const bool os_has_sbrk = true;
+#else
+const bool os_has_sbrk = false;
+#endif
+
 void *
 os_sbrk(intptr_t increment)
 {

@@ -60,5 +60,6 @@ bool os_pages_move(void *to, void *from, size_t size);
  * safe, and others of the process may call it, too.
  */
 void *os_sbrk(intptr_t increment);
+extern const bool os_has_sbrk; /* Does it ever move the break? */
 
 #endif

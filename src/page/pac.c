@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "base/checked.h"
 #include "config/options.h"
+#include "extent/dss.h"
 #include "os/os.h"
 #include "os/pages.h"
 #include "page/pac_purge.h"
@@ -150,13 +151,17 @@ map_step(struct pac *pac, size_t size, size_t alignment)
 
 	if (least < size)
 		return NULL;
+	/* Advice for huge pages means something only to whole ones. */
+	const size_t unit = opt.thp == THP_ALWAYS && ehooks_are_default(pac->ehooks)
+	    ? OS_HUGEPAGE
+	    : os_page_size;
 	mutex_lock(&pac->grow_lock);
 	const size_t wanted = step_for(pac, least);
 	mutex_unlock(&pac->grow_lock);
 	size_t step = wanted;
 	/* Near a limit of address space by halves: mappings of one slab each would never merge. */
 	while (step >= least
-	    && (e = map_extent(pac, step, os_page_size, OS_RESERVED)) == NULL)
+	    && (e = map_extent(pac, step, unit, OS_RESERVED)) == NULL)
 		step = step / 2 & ~(os_page_size - 1);
 	mutex_lock(&pac->grow_lock);
 	/* Pinned memory is there to be used: not more of it than needed. */
@@ -478,12 +483,31 @@ pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
 	return true;
 }
 
+/* An extent of an arena that is going, in state MERGING, becomes this one's. */
 static void
-destroy_ecache(struct pac *pac, struct ecache *ec)
+adopt(struct pac *heir, struct edata *e)
 {
+	emap_deregister(e);
+	store_release(&e->arena_index, (uint16_t)heir->arena_index);
+	/* The leaves exist: this cannot fail. */
+	(void)emap_register(e);
+	e->zeroed = ehooks_purge_forced(heir->ehooks, edata_base(e), e->size, 0, e->size)
+	    && ehooks_purge_zeroes(heir->ehooks);
+	fetch_add_relaxed(&heir->stats.retained, e->size);
+	ecache_put(&heir->retained, e);
+}
+
+static void
+destroy_ecache(struct pac *pac, struct ecache *ec, struct pac *heir)
+{
+	const bool is_default = ehooks_are_default(pac->ehooks);
 	struct edata *e;
 
 	while ((e = ecache_take_oldest(ec, SIZE_MAX)) != NULL) {
+		if (heir != NULL && is_default && dss_contains(edata_base(e))) {
+			adopt(heir, e);
+			continue;
+		}
 		emap_deregister(e);
 		/* A user's dalloc has refused what is retained, but was not asked for the rest. */
 		if (ec == &pac->retained || ehooks_are_default(pac->ehooks))
@@ -497,12 +521,12 @@ destroy_ecache(struct pac *pac, struct ecache *ec)
 }
 
 void
-pac_destroy(struct pac *pac)
+pac_destroy(struct pac *pac, struct pac *heir)
 {
-	destroy_ecache(pac, &pac->dirty);
-	destroy_ecache(pac, &pac->muzzy);
-	destroy_ecache(pac, &pac->retained);
-	destroy_ecache(pac, &pac->pinned);
+	destroy_ecache(pac, &pac->dirty, heir);
+	destroy_ecache(pac, &pac->muzzy, heir);
+	destroy_ecache(pac, &pac->retained, heir);
+	destroy_ecache(pac, &pac->pinned, heir);
 }
 
 size_t

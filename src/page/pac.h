@@ -76,8 +76,9 @@ void pac_decay(struct pac *pac, enum purge_extent how);
 bool pac_set_decay_ms(struct pac *pac, enum decay_kind kind, ssize_t decay_ms,
     bool is_explicit);
 ssize_t pac_decay_ms(struct pac *pac, enum decay_kind kind);
-/* The arena is going: hand every extent of every ecache to the destroy hook. */
-void pac_destroy(struct pac *pac);
+/* The arena is going: hand every extent of every ecache to the destroy hook, but memory of the break,
+ * which cannot be unmapped, to `heir' (NULL: nobody). */
+void pac_destroy(struct pac *pac, struct pac *heir);
 
 size_t pac_dirty_pages(struct pac *pac);
 size_t pac_muzzy_pages(struct pac *pac);

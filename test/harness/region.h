@@ -411,7 +411,7 @@ fixture_close(struct pac_fixture *f)
 	pac_check(&f->pac);
 	CHECK_EQ(load_relaxed(&f->pac.stats.active_pages), 0);
 	region.takes_pinned = true;
-	pac_destroy(&f->pac);
+	pac_destroy(&f->pac, NULL);
 	CHECK_EQ(f->pool.n_free, load_relaxed(&f->pool.n_all));
 }
 

@@ -581,6 +581,8 @@ static _Noreturn void
 child(const struct variant *variant)
 {
 	atomic_store(&test_failures, 0);
+	/* What comes from the break cannot be told from libc's heap there. */
+	opt.dss = DSS_DISABLED;
 	if (variant->set != NULL)
 		variant->set();
 	/* Before the first call, and libc's own memory in place. */
@@ -596,7 +598,7 @@ child(const struct variant *variant)
 	os_inject = NULL;
 	check_alive();
 	check_whole();
-	if (OWNS_ADDRESS_SPACE && n_failed_unmaps == 0)
+	if (OWNS_ADDRESS_SPACE && n_failed_unmaps == 0 && opt.dss == DSS_DISABLED)
 		CHECK_EQ(address_space() - elsewhere, accounts.bytes);
 	if (atomic_load(&test_failures) != 0)
 		_exit(CHILD_FAILED);
@@ -706,6 +708,33 @@ TEST(any_failed_call_is_survived_when_metadata_runs_short)
 	if (!CONFIG_DEBUG)
 		SKIP("only debug builds can inject failures");
 	run_all(&(struct variant){ "no metadata left", keep_metadata_short });
+}
+
+static void
+prefer_the_break(void)
+{
+	opt.dss = DSS_PRIMARY;
+}
+
+TEST(any_failed_call_is_survived_with_memory_of_the_break)
+{
+	if (!CONFIG_DEBUG)
+		SKIP("only debug builds can inject failures");
+	run_all(&(struct variant){ "dss:primary", prefer_the_break });
+}
+
+static void
+begin_anywhere(void)
+{
+	opt.cache_oblivious = true;
+	opt.process_madvise_max_batch = 8;
+}
+
+TEST(any_failed_call_is_survived_by_objects_that_begin_anywhere)
+{
+	if (!CONFIG_DEBUG)
+		SKIP("only debug builds can inject failures");
+	run_all(&(struct variant){ "cache_oblivious", begin_anywhere });
 }
 
 TEST(every_kind_of_call_has_failed)

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/field.h"
 #include "harness/test.h"
+#include "os/pages.h"
 #include "os/os.h"
 #include "tract_config.h"
 
@@ -280,6 +281,23 @@ TEST(a_very_long_value_is_cut_in_its_message)
 }
 
 /* ---- Sources. ---- */
+
+TEST(advice_that_the_kernel_does_not_know_is_withdrawn)
+{
+	const enum os_thp mode = os_thp_mode;
+
+	os_thp_mode = OS_THP_UNSUPPORTED;
+	read_conf("thp:always");
+	CHECK_STR(printed, "<tract>: No THP support: thp:always\n");
+	CHECK_EQ(opt.thp, THP_DEFAULT);
+	read_conf("thp:default");
+	CHECK_STR(printed, "");
+	os_thp_mode = OS_THP_MADVISE;
+	read_conf("thp:never");
+	CHECK_STR(printed, "");
+	CHECK_EQ(opt.thp, THP_NEVER);
+	os_thp_mode = mode;
+}
 
 TEST(a_later_source_wins_option_by_option)
 {

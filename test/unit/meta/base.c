@@ -4,7 +4,9 @@
 #include <sys/mman.h>
 
 #include "base/bits.h"
+#include "config/options.h"
 #include "harness/test.h"
+#include "harness/vmflags.h"
 #include "os/pages.h"
 
 /* Blocks of a test: the k-th mapping may be refused, large ones always. */
@@ -175,4 +177,60 @@ TEST(statistics_are_ordered_and_count_every_byte)
 	CHECK(base_alloc(base, 128, 64) == piece);
 	CHECK_EQ(base_stats(base).allocated, after.allocated);
 	base_delete(base);
+}
+
+/* A base like the one of an automatic arena, grown to so many blocks. */
+static struct base *
+system_base(unsigned n_blocks)
+{
+	struct base *base = base_new(base_map_system, base_unmap_system, NULL);
+
+	REQUIRE(base != NULL);
+	while (base->n_blocks < n_blocks)
+		REQUIRE(base_alloc(base, 1000, CACHE_LINE) != NULL);
+	return base;
+}
+
+TEST(metadata_is_kept_off_huge_pages_where_the_kernel_uses_them_always)
+{
+	const enum os_thp mode = os_thp_mode;
+
+	if (mode == OS_THP_UNSUPPORTED || CONFIG_HOSTILE)
+		SKIP("no huge pages here");
+	os_thp_mode = OS_THP_ALWAYS;
+	struct base *base = system_base(2);
+	CHECK(vm_has_flag(base, " nh"));
+	CHECK(vm_has_flag(base->next, " nh"));
+	CHECK_EQ(base_stats(base).n_huge, 0);
+	base_delete(base);
+	os_thp_mode = mode;
+}
+
+TEST(metadata_thp_always_asks_for_huge_pages)
+{
+	if (os_thp_mode == OS_THP_UNSUPPORTED || CONFIG_HOSTILE)
+		SKIP("no huge pages here");
+	opt.metadata_thp = METADATA_THP_ALWAYS;
+	struct base *base = system_base(1);
+	CHECK(vm_has_flag(base, " hg"));
+	CHECK_EQ(base_stats(base).n_huge, BASE_BLOCK_SIZE / OS_HUGEPAGE);
+	base_delete(base);
+	opt.metadata_thp = METADATA_THP_DISABLED;
+}
+
+TEST(metadata_thp_auto_asks_from_the_second_block_on_and_for_the_first_then)
+{
+	if (os_thp_mode == OS_THP_UNSUPPORTED || CONFIG_HOSTILE)
+		SKIP("no huge pages here");
+	opt.metadata_thp = METADATA_THP_AUTO;
+	struct base *base = system_base(1);
+	CHECK(!vm_has_flag(base, " hg"));
+	CHECK_EQ(base_stats(base).n_huge, 0);
+	while (base->n_blocks < 3)
+		REQUIRE(base_alloc(base, 1000, CACHE_LINE) != NULL);
+	CHECK(vm_has_flag(base, " hg"));
+	CHECK(vm_has_flag(base->next, " hg"));
+	CHECK_EQ(base_stats(base).n_huge, 3 * BASE_BLOCK_SIZE / OS_HUGEPAGE);
+	base_delete(base);
+	opt.metadata_thp = METADATA_THP_DISABLED;
 }

@@ -3,8 +3,11 @@
 
 #include <pthread.h>
 
+#include "config/options.h"
 #include "harness/test.h"
+#include "harness/vmflags.h"
 #include "os/inject.h"
+#include "os/pages.h"
 
 #define LEAF_SPAN ((uintptr_t)1 << RTREE_LG_LEAF_SPAN)
 
@@ -103,4 +106,22 @@ TEST(threads_that_cover_the_same_range_share_one_leaf)
 		CHECK_EQ(rtree_read(11 * NOWHERE + i * LEAF_SPAN), 4);
 	CHECK_EQ(rtree_mapped_bytes() - mapped,
 	    32 * (sizeof(uintptr_t) << RTREE_LEAF_BITS));
+}
+
+TEST(a_leaf_lies_on_huge_pages_only_if_asked)
+{
+	const enum os_thp mode = os_thp_mode;
+	const uintptr_t spans = (uintptr_t)100 << RTREE_LG_LEAF_SPAN;
+	const uintptr_t span = (uintptr_t)1 << RTREE_LG_LEAF_SPAN;
+
+	if (mode == OS_THP_UNSUPPORTED)
+		SKIP("no huge pages here");
+	os_thp_mode = OS_THP_ALWAYS;
+	REQUIRE(rtree_cover(spans, spans + 1));
+	CHECK(vm_has_flag(rtree_find(spans), " nh"));
+	opt.metadata_thp = METADATA_THP_AUTO;
+	REQUIRE(rtree_cover(spans + span, spans + span + 1));
+	CHECK(vm_has_flag(rtree_find(spans + span), " hg"));
+	opt.metadata_thp = METADATA_THP_DISABLED;
+	os_thp_mode = mode;
 }
