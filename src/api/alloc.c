@@ -85,8 +85,8 @@ alloc_shared(struct arena *arena, unsigned szind)
 static struct arena *
 oversize_arena(struct arena *arena, size_t size)
 {
-	return opt.oversize_threshold != 0 && size >= opt.oversize_threshold
-		&& !arena->is_manual && thread_n_hooks == 0
+	return pac_is_oversize(&arena->pac, size) && !arena->is_manual
+		&& thread_n_hooks == 0
 	    ? arenas_oversize(arena)
 	    : arena;
 }

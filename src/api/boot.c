@@ -80,6 +80,7 @@ read_options(void)
 		sources.text[CONF_HARDER] = API(malloc_conf_2_conf_harder);
 	}
 	options_boot(&sources, keep_line);
+	ehooks_notice = boot_message;
 	/* Who names a time means it: no bound by amount then. */
 	store_relaxed(&pac_default_bounded, !option_was_set(OPTION_dirty_decay_ms));
 	store_relaxed(&pac_default_ms[DECAY_DIRTY], opt.dirty_decay_ms);

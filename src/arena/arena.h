@@ -114,7 +114,8 @@ bool arenas_boot(unsigned n_automatic);
 struct arena *arena_automatic(unsigned index);
 /* A new manual arena; NULL when indices or memory lack. Reuses indices of destroyed ones. */
 struct arena *arena_create_manual(const arena_config_t *config);
-/* The arena of objects beyond opt.oversize_threshold; `instead' while there is no memory for it. */
+/* The arena of oversize objects; `instead' while there is no memory for it, and where
+ * opt.oversize_threshold is 0. */
 struct arena *arenas_oversize(struct arena *instead);
 /*
  * The arena of what a user's hook allocates: arena 0, or where that has hooks of the user one that

@@ -112,6 +112,9 @@ arenas_oversize(struct arena *instead)
 
 	if (LIKELY(arena != NULL))
 		return arena;
+	/* Its index may be a manual arena's. */
+	if (opt.oversize_threshold == 0)
+		return instead;
 	mutex_lock(&arenas_lock);
 	arena = load_relaxed(&oversize);
 	if (arena == NULL && arena_get(arenas_n_automatic) == NULL) {

@@ -10,6 +10,14 @@
 #include "os/pages.h"
 #include "sync/mutex.h"
 
+static void
+nothing(void)
+{
+}
+
+void (*ehooks_enter)(void) = nothing;
+void (*ehooks_leave)(void) = nothing;
+
 /* ---- the default hooks; true is failure, as for all public hooks ---- */
 
 /* From the break, or mapped: in the order that the arena prefers. */
@@ -80,7 +88,51 @@ default_destroy(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
 DEFAULT_RANGE_HOOK(default_commit, os_pages_commit)
 DEFAULT_RANGE_HOOK(default_decommit, os_pages_decommit)
 DEFAULT_RANGE_HOOK(default_purge_lazy, os_pages_purge_lazy)
-DEFAULT_RANGE_HOOK(default_purge_forced, os_pages_purge_forced)
+
+void (*ehooks_notice)(const char *line);
+
+/*
+ * Does MADV_DONTNEED zero, as the hook promises?  Some emulators of the kernel ignore it.  The first
+ * extent that is purged is the trial: its contents matter to nobody.
+ */
+enum zeroing { ZEROING_UNKNOWN, ZEROING_WORKS, ZEROING_FAILS };
+static _Atomic(enum zeroing) zeroing; /* Relaxed: all find the same. */
+
+static COLD void
+tell_that_nothing_is_zeroed(void)
+{
+	if (ehooks_notice == NULL)
+		return;
+	ehooks_enter();
+	ehooks_notice("<tract>: MADV_DONTNEED does not zero memory here: nothing is purged, "
+		      "and what must be zero is written.\n");
+	ehooks_notice("<tract>: QEMU's emulation of single programs is known for that.\n");
+	ehooks_leave();
+}
+
+static COLD void
+try_zeroing(char *p)
+{
+	enum zeroing unknown = ZEROING_UNKNOWN;
+
+	*(volatile char *)p = 1;
+	if (!os_pages_purge_forced(p, os_page_size))
+		return;
+	if (*(volatile char *)p == 0)
+		store_relaxed(&zeroing, ZEROING_WORKS);
+	else if (cas_strong_relaxed(&zeroing, &unknown, ZEROING_FAILS))
+		tell_that_nothing_is_zeroed();
+}
+
+static bool
+purge_forced(void *addr, size_t size)
+{
+	/* Where it fails, what must be zero is zeroed by hand. */
+	return (opt.trust_madvise || load_relaxed(&zeroing) != ZEROING_FAILS)
+	    && os_pages_purge_forced(addr, size);
+}
+
+DEFAULT_RANGE_HOOK(default_purge_forced, purge_forced)
 
 static bool
 default_split(extent_hooks_t *hooks, void *addr, size_t size, size_t size_a,
@@ -112,14 +164,6 @@ extent_hooks_t ehooks_default = {
 };
 
 /* ---- calling them ---- */
-
-static void
-nothing(void)
-{
-}
-
-void (*ehooks_enter)(void) = nothing;
-void (*ehooks_leave)(void) = nothing;
 
 void
 ehooks_init(struct ehooks *eh, extent_hooks_t *hooks, unsigned arena_index)
@@ -303,6 +347,10 @@ ehooks_purge_forced(struct ehooks *eh, void *addr, size_t size, size_t offset,
 {
 	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
+
+	if (UNLIKELY(load_relaxed(&zeroing) == ZEROING_UNKNOWN) && !opt.trust_madvise
+	    && ehooks_purge_zeroes(eh))
+		try_zeroing((char *)addr + offset);
 	const bool done = hooks->purge_forced != NULL
 	    && !hooks->purge_forced(hooks, addr, size, offset, length, eh->arena_index);
 

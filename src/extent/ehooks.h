@@ -31,6 +31,9 @@ extern extent_hooks_t ehooks_default; /* works when called directly, too */
 extern void (*ehooks_enter)(void);
 extern void (*ehooks_leave)(void);
 
+/* Says a line to the user, who may allocate meanwhile.  Installed at boot. */
+extern void (*ehooks_notice)(const char *line);
+
 void ehooks_init(struct ehooks *eh, extent_hooks_t *hooks, unsigned arena_index);
 extent_hooks_t *ehooks_get(struct ehooks *eh);
 void ehooks_set(struct ehooks *eh, extent_hooks_t *hooks);

@@ -19,8 +19,6 @@
 #define STEP_FIRST (CONFIG_HOSTILE ? (size_t)256 << 10 : OS_HUGEPAGE)
 /* Requests from here on may take a dirty extent that is too small and stretch it. */
 #define STRETCH_MIN (CONFIG_HOSTILE ? (size_t)1 : (size_t)64 << 10)
-/* From here on recycled memory is zeroed by the kernel rather than by us. */
-#define ZERO_BY_PURGE_MIN ((size_t)32 << 20)
 
 /* Relaxed: set at boot, and by control nodes; arenas made later use them. */
 _Atomic(ssize_t) pac_default_ms[DECAY_KINDS];
@@ -312,7 +310,7 @@ zero(struct pac *pac, struct edata *e)
 	/* A user's hook may be wrong about it; reading leaves untouched pages untouched. */
 	if (e->zeroed && (ehooks_gave_plain_memory(pac->ehooks) || reads_as_zero(e)))
 		return;
-	if (e->size >= ZERO_BY_PURGE_MIN && ehooks_purge_zeroes(pac->ehooks)
+	if (e->size >= opt.calloc_madvise_threshold && ehooks_purge_zeroes(pac->ehooks)
 	    && ehooks_purge_forced(pac->ehooks, edata_base(e), e->size, 0, e->size))
 		return;
 	memset(edata_base(e), 0, e->size);
@@ -358,6 +356,11 @@ file_free(struct pac *pac, struct edata *e, bool *deferred)
 	fetch_sub_relaxed(&pac->stats.active_pages, e->size / os_page_size);
 	if (e->is_pinned) {
 		give_up(pac, e);
+		return;
+	}
+	if (pac_is_oversize(pac, e->size)
+	    && decay_get_ms(&pac->decay[DECAY_DIRTY]) >= 0) {
+		pac_purge_now(pac, e);
 		return;
 	}
 	ecache_put(&pac->dirty, e);
@@ -480,6 +483,7 @@ pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
 	store_relaxed(&pac->grow_limit, PTRDIFF_MAX & ~(os_page_size - 1));
 	store_relaxed(&pac->bounded, load_relaxed(&pac_default_bounded));
 	store_relaxed(&pac->peak_since_ns, now);
+	pac_set_oversize_threshold(pac, opt.oversize_threshold);
 	return true;
 }
 

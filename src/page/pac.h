@@ -21,6 +21,7 @@
 #ifndef TRACT_PAGE_PAC_H
 #define TRACT_PAGE_PAC_H
 
+#include "config/size_class.h"
 #include "extent/decay.h"
 #include "extent/ecache.h"
 #include "extent/edata_pool.h"
@@ -54,6 +55,7 @@ struct pac {
 	_Atomic(bool) is_exact;     /* the hooks refused to split a step: no more steps */
 	_Atomic(uint64_t) next_sn;
 	_Atomic(bool) bounded; /* the bound by amount is on */
+	_Atomic(size_t) oversize_threshold; /* see pac_is_oversize; relaxed */
 	/* Peak of active pages in the current and the last second; relaxed, a hint. */
 	_Atomic(size_t) peak_pages[2];
 	_Atomic(uint64_t) peak_since_ns;
@@ -79,6 +81,30 @@ ssize_t pac_decay_ms(struct pac *pac, enum decay_kind kind);
 /* The arena is going: hand every extent of every ecache to the destroy hook, but memory of the break,
  * which cannot be unmapped, to `heir' (NULL: nobody). */
 void pac_destroy(struct pac *pac, struct pac *heir);
+
+/*
+ * Bytes from which an extent is purged as soon as it is freed, while dirty pages decay at all; and
+ * for which a thread of an automatic arena goes to the arena of oversize objects, if there is one.
+ * Less than SC_LARGE_MIN: off.
+ */
+static inline size_t
+pac_oversize_threshold(struct pac *pac)
+{
+	return load_relaxed(&pac->oversize_threshold);
+}
+
+static inline void
+pac_set_oversize_threshold(struct pac *pac, size_t threshold)
+{
+	store_relaxed(&pac->oversize_threshold, threshold);
+}
+
+static inline bool
+pac_is_oversize(struct pac *pac, size_t size)
+{
+	const size_t threshold = pac_oversize_threshold(pac);
+	return UNLIKELY(threshold >= SC_LARGE_MIN) && size >= threshold;
+}
 
 size_t pac_dirty_pages(struct pac *pac);
 size_t pac_muzzy_pages(struct pac *pac);

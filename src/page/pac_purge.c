@@ -94,6 +94,13 @@ purge(struct pac *pac, enum decay_kind kind, struct edata *e, enum purge_extent 
 		dispose(pac, e);
 }
 
+void
+pac_purge_now(struct pac *pac, struct edata *e)
+{
+	fetch_add_relaxed(&pac->stats.purged[DECAY_DIRTY].n_purge, 1);
+	purge(pac, DECAY_DIRTY, e, PURGE_EVERYTHING);
+}
+
 /* Purge down to `limit' pages; at most what is there now, so that it ends. */
 static void
 purge_to(struct pac *pac, enum decay_kind kind, size_t limit, enum purge_extent how)

@@ -7,6 +7,9 @@
 
 #include "page/pac.h"
 
+/* An extent in state MERGING, just freed, goes past dirty and muzzy. */
+void pac_purge_now(struct pac *pac, struct edata *e);
+
 /* Nanoseconds until purging is worth while, see struct pai. */
 uint64_t pac_time_until_deferred_work(struct pai *self);
 

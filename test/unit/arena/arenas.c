@@ -70,6 +70,8 @@ TEST(the_oversize_arena_lies_beside_the_automatic_ones_and_purges_at_once)
 	/* Its index is kept free only when the option was set at the start. */
 	if (arena_get(arenas_automatic()) != NULL)
 		SKIP("the index is taken");
+	CHECK(arenas_oversize(instead) == instead);
+	opt.oversize_threshold = (size_t)8 << 20;
 	struct arena *arena = arenas_oversize(instead);
 	REQUIRE(arena != NULL && arena != instead);
 	CHECK_EQ(arena->index, arenas_automatic());

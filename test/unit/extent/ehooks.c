@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "config/options.h"
 #include "harness/test.h"
+#include "os/inject.h"
 #include "os/pages.h"
 
 #define SIZE (16 * os_page_size)
@@ -19,6 +20,54 @@ map_default(size_t size, size_t alignment)
 	void *p = ehooks_alloc(&eh, NULL, size, alignment, &zeroed, &committed);
 	REQUIRE(p != NULL && zeroed && committed && is_aligned((uintptr_t)p, alignment));
 	return p;
+}
+
+/* ---- a kernel that ignores MADV_DONTNEED ---- */
+
+static char notices[512];
+static unsigned n_lines;
+
+static void
+note(const char *line)
+{
+	n_lines++;
+	strcat(notices, line);
+}
+
+static int
+ignore_advice(const char *what)
+{
+	return strcmp(what, "advise") == 0 ? INJECT_IGNORED : 0;
+}
+
+TEST(a_purge_that_does_not_zero_is_refused_and_told_once)
+{
+	int status;
+
+	if (!CONFIG_DEBUG)
+		SKIP("only debug builds can inject");
+	fflush(NULL);
+	/* In a process that has not found out yet. */
+	const pid_t child = fork();
+	REQUIRE(child >= 0);
+	if (child == 0) {
+		char *p = map_default(SIZE, os_page_size);
+		os_inject = ignore_advice;
+		ehooks_notice = note;
+		/* Trusted: not tried. */
+		opt.trust_madvise = true;
+		CHECK(ehooks_purge_forced(&eh, p, SIZE, 0, SIZE));
+		CHECK_EQ(n_lines, 0);
+		opt.trust_madvise = false;
+		CHECK(!ehooks_purge_forced(&eh, p, SIZE, 0, SIZE));
+		CHECK(!ehooks_purge_forced(&eh, p, SIZE, 0, SIZE));
+		CHECK_EQ(n_lines, 2);
+		CHECK(strstr(notices, "<tract>: MADV_DONTNEED does not zero") == notices);
+		fflush(NULL);
+		_exit(test_failures != 0);
+	}
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 TEST(the_default_hooks_map_and_unmap)
