@@ -97,10 +97,11 @@ alloc_extent(struct arena *arena, struct tcache *tc, size_t size, size_t alignme
 {
 	if (tc != NULL) {
 		tcache_tick(tc);
-		struct edata *e =
-		    alignment <= os_page_size ? tcache_large_take(tc, size) : NULL;
+		struct edata *e = alignment <= os_page_size
+		    ? tcache_large_take(tc, large_extent_size(size, alignment))
+		    : NULL;
 		if (e != NULL) {
-			void *p = edata_base(e);
+			void *p = large_place(e, size, alignment);
 			return zero == ZERO_YES ? memset(p, 0, size) : p;
 		}
 	}

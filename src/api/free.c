@@ -82,7 +82,7 @@ is_object(const struct edata *e, const void *p)
 	switch (e->use) {
 	case USE_SLAB: return slab_is_region(e, p);
 	case USE_MIXED: return mixed_usable_size(arena_of(e), e, p) != 0;
-	default: return edata_base(e) == p;
+	default: return large_object(e) == p;
 	}
 }
 
@@ -111,7 +111,7 @@ alloc_usable_size(const void *p, const struct edata *e)
 	switch (e->use) {
 	case USE_SLAB: return slab_region_size(e);
 	case USE_MIXED: return mixed_usable_size(arena_of(e), e, p);
-	default: return e->size;
+	default: return large_usable(e);
 	}
 }
 
@@ -127,7 +127,7 @@ free_extent(struct edata *e)
 static void
 free_large(struct tcache *tc, struct edata *e, void *p)
 {
-	if (UNLIKELY(edata_base(e) != p)) {
+	if (UNLIKELY(large_object(e) != p)) {
 		misuse_report("interior pointer", p, e);
 		return;
 	}

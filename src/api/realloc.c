@@ -57,30 +57,35 @@ alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra,
 		(void)large_resize(e, most, false);
 	else if (!large_resize(e, most, zero == ZERO_YES) && most != least)
 		(void)large_resize(e, least, zero == ZERO_YES);
-	if (e->size != old)
-		note_resize(p, old, e->size, zero);
-	return e->size;
+	const size_t new = large_usable(e);
+	if (new != old)
+		note_resize(p, old, new, zero);
+	return new;
 }
 
 /*
- * Contents of `from' to `to' by page tables, where that pays: when copying would have to back fresh
- * pages while as many stay behind unused.
+ * Contents of `from' to the object `to' by page tables, where that pays: when copying would have to
+ * back fresh pages while as many stay behind unused.  Where the object begins then: pages keep what
+ * they hold where they hold it.  NULL: not moved.
  */
-static bool
+static void *
 move_pages(struct edata *from, void *to, size_t bytes)
 {
-	const struct edata *target = emap_lookup(to);
+	struct edata *target = emap_lookup(to);
 
-	if (bytes < MOVE_BY_PAGES_MIN || bytes != from->size || from->use != USE_LARGE
-	    || target->use != USE_LARGE || !target->is_fresh
+	if (bytes < MOVE_BY_PAGES_MIN || from->use != USE_LARGE
+	    || bytes != large_usable(from) || target->use != USE_LARGE
+	    || !target->is_fresh || target->size < from->size
+	    || target->pad < from->offset
 	    || !ehooks_gave_plain_memory(&arena_of(from)->ehooks)
 	    || !ehooks_gave_plain_memory(&arena_of(target)->ehooks)
 	    || dss_contains(edata_base(from)) || dss_contains(to))
-		return false;
-	if (!os_pages_move(to, edata_base(from), bytes))
-		return false;
+		return NULL;
+	if (!os_pages_move(edata_base(target), edata_base(from), from->size))
+		return NULL;
 	from->is_unbacked = true;
-	return true;
+	target->offset = from->offset;
+	return large_object(target);
 }
 
 void *
@@ -92,10 +97,11 @@ alloc_move(void *p, struct edata *e, const struct alloc_request *request)
 	void *new = alloc_requested(request);
 	if (new == NULL)
 		return NULL;
-	if (!move_pages(e, new, kept))
-		memcpy(new, p, kept);
+	void *moved = move_pages(e, new, kept);
+	if (moved == NULL)
+		moved = memcpy(new, p, kept);
 	free_requested(p, request);
-	return new;
+	return moved;
 }
 
 /* Stay for less than a quarter of shrinking: the same object will often grow again. */

@@ -67,6 +67,7 @@ struct arena {
 	struct mutex large_lock;
 	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */
 	uint8_t large_epoch; /* As a bin's. Guarded by large_lock. */
+	_Atomic(unsigned) n_offsets; /* of objects placed by cache_oblivious; relaxed */
 	_Atomic(uint64_t) created_ns;
 	char name[ARENA_NAME_SIZE]; /* Guarded by the ctl lock. */
 	/* tcaches: all of them, and those whose thread has ended. See cache/pool.h. */
@@ -192,7 +193,32 @@ void bin_check(struct arena *arena, struct bin *bin);
  */
 void bin_freeze(struct bin *bin);
 
-/* ---- large.c: one extent per object ---- */
+/*
+ * ---- large.c: one extent per object ----
+ *
+ * With opt.cache_oblivious an extent is a page longer than its object, which begins at one of the
+ * cache lines of the first granule, each time another one: objects that begin at a page all
+ * would compete for the same few lines of a cache.  Not objects that must lie at a page.
+ *
+ *	| offset |           object           | pad - offset |
+ */
+
+static inline void *
+large_object(const struct edata *e)
+{
+	return (void *)(e->addr + e->offset);
+}
+
+static inline size_t
+large_usable(const struct edata *e)
+{
+	return e->size - e->pad;
+}
+
+/* Bytes of the extent of an object of `size' bytes. */
+size_t large_extent_size(size_t size, size_t alignment);
+/* An extent of that size, the caller's, becomes an object again. */
+void *large_place(struct edata *e, size_t size, size_t alignment);
 
 /* `size' a page multiple of at least SC_LARGE_MIN. NULL: out of memory. */
 void *large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero);

@@ -4,7 +4,10 @@
  */
 #include "arena/arena.h"
 
+#include <string.h>
+
 #include "base/bits.h"
+#include "config/options.h"
 #include "os/pages.h"
 
 static void
@@ -14,11 +17,47 @@ note_deferred(struct arena *arena, bool deferred)
 		store_relaxed(&arena->has_deferred, true);
 }
 
+/* An object at a page has no choice where to begin. */
+static inline bool
+is_padded(size_t alignment)
+{
+	return UNLIKELY(opt.cache_oblivious) && alignment < os_page_size;
+}
+
+size_t
+large_extent_size(size_t size, size_t alignment)
+{
+	return is_padded(alignment) ? size + os_page_size : size;
+}
+
+/*
+ * All cache lines in turn, neighbours in time far from each other in place: 29 is odd, so that it
+ * visits all of a power of two, and close to the golden section of 64 * 0.45.
+ */
+static unsigned
+next_offset(struct arena *arena, size_t alignment)
+{
+	const size_t n = fetch_add_relaxed(&arena->n_offsets, 1);
+
+	return (unsigned)align_down(n * 29 * CACHE_LINE & (GRANULE - 1),
+	    max_size(alignment, CACHE_LINE));
+}
+
+void *
+large_place(struct edata *e, size_t size, size_t alignment)
+{
+	e->pad = (uint32_t)(e->size - size);
+	e->offset = 0;
+	if (UNLIKELY(e->pad != 0))
+		e->offset = (uint16_t)next_offset(arena_of(e), alignment);
+	return large_object(e);
+}
+
 void *
 large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero)
 {
 	const struct page_request request = {
-		.size = size,
+		.size = large_extent_size(size, alignment),
 		.alignment = max_size(alignment, os_page_size),
 		.use = USE_LARGE,
 		.szind = (uint8_t)size_class_of(size),
@@ -39,7 +78,7 @@ large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero)
 		list_push_back(&arena->large, &e->link);
 		mutex_unlock(&arena->large_lock);
 	}
-	return edata_base(e);
+	return large_place(e, size, alignment);
 }
 
 void
@@ -48,7 +87,8 @@ large_free(struct edata *e)
 	struct arena *arena = arena_of(e);
 	bool deferred = false;
 
-	fetch_add_relaxed(&arena->large_stats[large_stats_index(e->size)].n_dalloc, 1);
+	fetch_add_relaxed(&arena->large_stats[large_stats_index(large_usable(e))].n_dalloc,
+	    1);
 	if (arena->is_manual) {
 		mutex_lock(&arena->large_lock);
 		/* A fork may have frozen the list that it was in. */
@@ -64,18 +104,22 @@ bool
 large_resize(struct edata *e, size_t new_size, bool zero)
 {
 	struct arena *arena = arena_of(e);
-	const size_t old_size = e->size;
+	const size_t old_size = large_usable(e);
 	bool deferred = false, done;
 
 	if (new_size == old_size)
 		return true;
 	if (new_size < old_size)
-		done = arena->pai->shrink(arena->pai, e, new_size, &deferred);
+		done = arena->pai->shrink(arena->pai, e, new_size + e->pad, &deferred);
 	else
-		done = arena->pai->expand(arena->pai, e, new_size, zero, &deferred);
+		done = arena->pai->expand(arena->pai, e, new_size + e->pad, zero,
+		    &deferred);
 	note_deferred(arena, deferred);
 	if (!done)
 		return false;
+	/* What lay behind the object is its own now, and was not zeroed. */
+	if (zero && new_size > old_size && e->pad != 0)
+		memset((char *)large_object(e) + old_size, 0, e->pad - e->offset);
 	e->szind = (uint8_t)size_class_of(new_size);
 	fetch_add_relaxed(&arena->large_stats[large_stats_index(old_size)].n_dalloc, 1);
 	fetch_add_relaxed(&arena->large_stats[large_stats_index(new_size)].n_malloc, 1);

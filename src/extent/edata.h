@@ -56,9 +56,14 @@ struct edata {
 	/* ---- line 0 ---- */
 	_Atomic(struct tcache *) owner; /* NULL unless an owned slab. Relaxed readers. */
 	void *free; /* owned slab: freed regions, linked through their first word */
-	uint32_t
-	    need; /* owned slab: frees until the next event, see cache/slab_owned.h */
-	uint16_t carved; /* slab: regions ever handed out; the rest was never touched */
+	union {
+		uint32_t need; /* owned slab: frees until the next event, see cache/tcache.h */
+		uint32_t pad;  /* large: bytes of `size' that are not the object's */
+	};
+	union {
+		uint16_t carved; /* slab: regions ever handed out; the rest was never touched */
+		uint16_t offset; /* large: where the object begins, in the first granule */
+	};
 	uint16_t nregs;  /* slab: regions in all */
 	uintptr_t addr;  /* first byte */
 	size_t size;     /* bytes, a page multiple */

@@ -6,6 +6,7 @@
 #include "harness/whole.h"
 
 #include "api/names.h"
+#include "config/options.h"
 
 #define OBJECTS 40
 #define STEPS 6000
@@ -79,7 +80,8 @@ resize(uint64_t *seed, struct object *o)
 	write_new(seed, o, old < size ? old : size);
 }
 
-TEST(contents_survive_any_resizing)
+static void
+resize_at_random(void)
 {
 	uint64_t seed = test_seed();
 
@@ -103,7 +105,20 @@ TEST(contents_survive_any_resizing)
 	}
 	for (unsigned i = 0; i < OBJECTS; i++) {
 		API(free)(objects[i].p);
+		objects[i].p = NULL;
 		free(objects[i].copy);
 	}
 	whole_check_empty();
+}
+
+TEST(contents_survive_any_resizing)
+{
+	resize_at_random();
+}
+
+TEST(contents_survive_any_resizing_of_objects_that_begin_anywhere)
+{
+	opt.cache_oblivious = true;
+	resize_at_random();
+	opt.cache_oblivious = false;
 }

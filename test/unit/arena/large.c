@@ -4,6 +4,7 @@
 #include "api/boot.h"
 #include "arena/arena.h"
 #include "base/bits.h"
+#include "config/options.h"
 #include "os/pages.h"
 
 static struct arena *
@@ -115,5 +116,79 @@ TEST(a_manual_arena_knows_its_large_objects)
 	arena_reset(arena);
 	CHECK(list_is_empty(&arena->large));
 	CHECK_EQ(load_relaxed(&arena->pac.stats.active_pages), 0);
+	arena_destroy(arena);
+}
+
+TEST(cache_oblivious_objects_begin_at_all_cache_lines_of_a_page)
+{
+	enum { OBJECTS = 256 };
+	struct arena *arena = new_arena();
+	const size_t size = 40960;
+	uint64_t seen[GRANULE / CACHE_LINE] = { 0 };
+	size_t n_seen = 0;
+
+	opt.cache_oblivious = true;
+	for (unsigned i = 0; i < OBJECTS; i++) {
+		char *p = large_alloc(arena, size, 1, false);
+		REQUIRE(p != NULL && is_aligned((uintptr_t)p, CACHE_LINE));
+		struct edata *e = emap_lookup(p);
+		REQUIRE(e != NULL && large_object(e) == p);
+		CHECK_EQ(large_usable(e), size);
+		CHECK_EQ(e->size, size + os_page_size);
+		CHECK(p + size <= (char *)edata_end(e));
+		memset(p, 1, size);
+		n_seen += seen[(uintptr_t)p % GRANULE / CACHE_LINE]++ == 0;
+	}
+	CHECK_EQ(n_seen, GRANULE / CACHE_LINE);
+	opt.cache_oblivious = false;
+	/* An object of each kind may be freed under either setting. */
+	arena_reset(arena);
+	for (unsigned i = 0; i < SC_NSIZES - SC_NBINS; i++)
+		CHECK_EQ(load_relaxed(&arena->large_stats[i].n_malloc),
+		    load_relaxed(&arena->large_stats[i].n_dalloc));
+	arena_destroy(arena);
+}
+
+TEST(cache_oblivious_objects_keep_their_alignment)
+{
+	struct arena *arena = new_arena();
+
+	opt.cache_oblivious = true;
+	for (size_t alignment = 1; alignment <= 4 * os_page_size; alignment *= 2)
+		for (unsigned i = 0; i < 20; i++) {
+			char *p = large_alloc(arena, 65536, alignment, false);
+			REQUIRE(p != NULL && is_aligned((uintptr_t)p, alignment));
+			CHECK_EQ(large_usable(emap_lookup(p)), 65536);
+		}
+	opt.cache_oblivious = false;
+	arena_check(arena);
+	arena_destroy(arena);
+}
+
+TEST(cache_oblivious_objects_grow_and_shrink_zeroed)
+{
+	struct arena *arena = new_arena();
+	const size_t size = 16 * os_page_size;
+	unsigned n_grown = 0;
+
+	opt.cache_oblivious = true;
+	for (unsigned i = 0; i < 70; i++) {
+		char *p = large_alloc(arena, 2 * size, 1, false);
+		REQUIRE(p != NULL);
+		struct edata *e = emap_lookup(p);
+		/* Also behind the object. */
+		memset(edata_base(e), 0xee, e->size);
+		REQUIRE(large_resize(e, size, false));
+		CHECK(large_usable(e) == size && large_object(e) == p);
+		if (!large_resize(e, 2 * size, true))
+			continue;
+		n_grown++;
+		CHECK_EQ(large_usable(e), 2 * size);
+		for (size_t j = 0; j < 2 * size; j++)
+			REQUIRE(p[j] == (char)(j < size ? 0xee : 0));
+	}
+	CHECK(n_grown > 10);
+	opt.cache_oblivious = false;
+	arena_check(arena);
 	arena_destroy(arena);
 }
