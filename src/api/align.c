@@ -19,15 +19,26 @@ page_size(void)
 	return os_page_size;
 }
 
+static void *
+aligned_by_name(const char *function, size_t alignment, size_t size)
+{
+	void *p = alloc_aligned(alignment, size, ZERO_NO);
+	return p != NULL ? p : alloc_failed(function);
+}
+
+static void *
+refuse_alignment(void)
+{
+	errno = EINVAL;
+	return NULL;
+}
+
 /* C11, and glibc 2.38: alignment a power of two; any size. */
 EXPORT void *
 API(aligned_alloc)(size_t alignment, size_t size)
 {
-	if (!is_pow2(alignment)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	return alloc_aligned(alignment, size, ZERO_NO);
+	return is_pow2(alignment) ? aligned_by_name("aligned_alloc", alignment, size)
+				  : refuse_alignment();
 }
 
 /* POSIX: the error is the result; *result and errno are untouched on failure. */
@@ -38,7 +49,7 @@ API(posix_memalign)(void **result, size_t alignment, size_t size)
 
 	if (!is_pow2(alignment) || alignment < sizeof(void *))
 		return EINVAL;
-	void *p = alloc_aligned(alignment, size, ZERO_NO);
+	void *p = aligned_by_name("posix_memalign", alignment, size);
 	errno = saved;
 	if (p == NULL)
 		return ENOMEM;
@@ -50,14 +61,15 @@ LIBC_NAME(__posix_memalign, posix_memalign);
 EXPORT void *
 API(memalign)(size_t alignment, size_t size)
 {
-	return API(aligned_alloc)(alignment, size);
+	return is_pow2(alignment) ? aligned_by_name("memalign", alignment, size)
+				  : refuse_alignment();
 }
 LIBC_NAME(__libc_memalign, memalign);
 
 EXPORT void *
 API(valloc)(size_t size)
 {
-	return alloc_aligned(page_size(), size, ZERO_NO);
+	return aligned_by_name("valloc", page_size(), size);
 }
 LIBC_NAME(__libc_valloc, valloc);
 
@@ -68,6 +80,6 @@ API(pvalloc)(size_t size)
 	/* Too large stays too large, and fails below. */
 	const size_t rounded = checked_align_up(size == 0 ? 1 : size, page);
 
-	return alloc_aligned(page, rounded, ZERO_NO);
+	return aligned_by_name("pvalloc", page, rounded);
 }
 LIBC_NAME(__libc_pvalloc, pvalloc);

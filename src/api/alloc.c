@@ -13,8 +13,10 @@
 #include "arena/misuse.h"
 #include "base/bits.h"
 #include "base/checked.h"
+#include "base/fmt.h"
 #include "cache/explicit.h"
 #include "config/options.h"
+#include "os/os.h"
 #include "os/pages.h"
 #include "thread/count.h"
 
@@ -23,38 +25,32 @@ uint8_t medium_lookup[SC_OWNED_MAX / MEDIUM_STEP + 1] EARLY;
 EXPORT HOT void *
 API(malloc)(size_t size)
 {
-	return malloc_inline(size);
+	return alloc_inline(size, malloc_refill, malloc_large);
 }
 LIBC_NAME(__libc_malloc, malloc);
 
 HOT void *
 alloc_malloc(size_t size)
 {
-	return malloc_inline(size);
+	return alloc_inline(size, alloc_refill, alloc_large);
 }
 
-EXPORT void *
+EXPORT HOT void *
 API(calloc)(size_t n, size_t size)
 {
 	size_t bytes;
 
-	if (UNLIKELY(__builtin_mul_overflow(n, size, &bytes))) {
-		errno = ENOMEM;
-		return NULL;
+	if (UNLIKELY(__builtin_mul_overflow(n, size, &bytes)))
+		return alloc_failed("calloc");
+	void *p;
+	if (LIKELY(bytes <= SC_OWNED_MAX)) {
+		p = alloc_inline(bytes, alloc_refill, alloc_large);
+		return LIKELY(p != NULL) ? memset(p, 0, bytes) : alloc_failed("calloc");
 	}
-	return alloc_zeroed(bytes);
+	p = alloc_aligned(1, bytes, ZERO_YES);
+	return LIKELY(p != NULL) ? p : alloc_failed("calloc");
 }
 LIBC_NAME(__libc_calloc, calloc);
-
-HOT void *
-alloc_zeroed(size_t size)
-{
-	if (LIKELY(size <= SC_OWNED_MAX)) {
-		void *p = malloc_inline(size);
-		return LIKELY(p != NULL) ? memset(p, 0, size) : NULL;
-	}
-	return alloc_aligned(1, size, ZERO_YES);
-}
 
 /* ---- slow paths ---------------------------------------------------------------------------- */
 
@@ -193,20 +189,38 @@ alloc_requested(const struct alloc_request *r)
 	return p;
 }
 
+COLD void *
+alloc_failed(const char *function)
+{
+	char line[128];
+	struct fmt f;
+
+	errno = ENOMEM;
+	if (!opt.xmalloc)
+		return NULL;
+	fmt_init(&f, line, sizeof line);
+	fmt_print(&f, "<tract>: Error in %s(): out of memory\n", function);
+	boot_message(line);
+	os_abort();
+}
+
 /* The thread has no tcache, or is in a mode, or memory lacks. */
+static COLD void *
+alloc_unusual(size_t size)
+{
+	return alloc_requested(&(struct alloc_request){ .size = size });
+}
+
 static COLD void *
 malloc_unusual(size_t size)
 {
-	void *p = alloc_requested(&(struct alloc_request){ .size = size });
-
-	if (p == NULL)
-		errno = ENOMEM;
-	return p;
+	void *p = alloc_unusual(size);
+	return p != NULL ? p : alloc_failed("malloc");
 }
 
 /* Most often the current slab has a free list by now. */
-NOINLINE void *
-malloc_refill(size_t size, struct tcache *tc, size_t szind)
+static ALWAYS_INLINE void *
+refill(size_t size, struct tcache *tc, size_t szind, void *(*unusual)(size_t))
 {
 	struct edata *e = tc->classes[szind].current;
 
@@ -215,31 +229,43 @@ malloc_refill(size_t size, struct tcache *tc, size_t szind)
 		return tcache_take_free(tc, szind, e);
 	}
 	if (UNLIKELY(tc == &tcache_none))
-		return malloc_unusual(size);
+		return unusual(size);
 	void *p = tcache_refill(tc, (unsigned)szind);
-	return LIKELY(p != NULL) ? p : malloc_unusual(size);
+	return LIKELY(p != NULL) ? p : unusual(size);
+}
+
+NOINLINE void *
+malloc_refill(size_t size, struct tcache *tc, size_t szind)
+{
+	return refill(size, tc, szind, malloc_unusual);
+}
+
+NOINLINE void *
+alloc_refill(size_t size, struct tcache *tc, size_t szind)
+{
+	return refill(size, tc, szind, alloc_unusual);
+}
+
+NOINLINE void *
+alloc_large(size_t size, struct tcache *tc)
+{
+	const size_t usable = size_usable(size);
+
+	if (UNLIKELY(tc == &tcache_none || usable == SIZE_TOO_LARGE))
+		return alloc_unusual(size);
+	return alloc_extent(tc->arena, tc, usable, 1, ZERO_NO);
 }
 
 NOINLINE void *
 malloc_large(size_t size, struct tcache *tc)
 {
-	const size_t usable = size_usable(size);
-
-	if (UNLIKELY(tc == &tcache_none || usable == SIZE_TOO_LARGE))
-		return malloc_unusual(size);
-	void *p = alloc_extent(tc->arena, tc, usable, 1, ZERO_NO);
-	if (UNLIKELY(p == NULL))
-		errno = ENOMEM;
-	return p;
+	void *p = alloc_large(size, tc);
+	return LIKELY(p != NULL) ? p : alloc_failed("malloc");
 }
 
 void *
 alloc_aligned(size_t alignment, size_t size, enum alloc_zero zero)
 {
-	void *p = alloc_requested(&(struct alloc_request){
+	return alloc_requested(&(struct alloc_request){
 	    .size = size, .alignment = alignment, .zero = zero });
-
-	if (p == NULL)
-		errno = ENOMEM;
-	return p;
 }

@@ -2,8 +2,8 @@
 /*
  * alloc -- the bodies of the allocation functions, below their public names.
  *
- * Functions that return a pointer return NULL when memory lacks or the size cannot be served; only
- * those that say so set errno.
+ * Functions that return a pointer return NULL when memory lacks or the size cannot be served, and leave
+ * errno alone: alloc_failed is for the function with the public name.
  */
 #ifndef TRACT_API_ALLOC_H
 #define TRACT_API_ALLOC_H
@@ -20,15 +20,19 @@ enum alloc_zero { ZERO_NO, ZERO_YES };
 /* Tables of the hit path; called once by boot. */
 void alloc_boot(void);
 
-/* malloc and calloc without their public names; set errno. */
+/* malloc without its public name. */
 void *alloc_malloc(size_t size);
-void *alloc_zeroed(size_t size);
-/* alignment: a power of two, any size. Sets errno to ENOMEM on failure. */
+/* alignment: a power of two, any size. */
 void *alloc_aligned(size_t alignment, size_t size, enum alloc_zero zero);
 /* free; keeps errno. */
 void alloc_free(void *p);
-/* realloc of a live object, new size not 0, both not NULL; errno ENOMEM on failure. */
+/* realloc of a live object, new size not 0, both not NULL; calls alloc_failed itself. */
 void *alloc_resize(void *p, size_t size);
+/*
+ * The public function of that name finds no memory, or a size that cannot be served: sets errno to
+ * ENOMEM; with opt.xmalloc says so in a line and aborts.  NULL, for its return.
+ */
+void *alloc_failed(const char *function);
 
 /* What mallocx's flags say. */
 struct alloc_request {

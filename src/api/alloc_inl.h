@@ -33,27 +33,34 @@ tcache_pop(struct tcache *tc, size_t szind)
 	return p;
 }
 
-/* The list of the class is empty; the size has no class.  Both set errno; tc is thread_tcache. */
-void *malloc_refill(size_t size, struct tcache *tc, size_t szind);
-void *malloc_large(size_t size, struct tcache *tc);
+/*
+ * What the hit path does not do itself: the list of the class is empty; the size has no class.  tc is
+ * thread_tcache.  NULL: no memory.
+ */
+typedef void *slow_refill(size_t size, struct tcache *tc, size_t szind);
+typedef void *slow_large(size_t size, struct tcache *tc);
+
+/* For malloc, which fails there and then; for others, which say themselves what failed. */
+slow_refill malloc_refill, alloc_refill;
+slow_large malloc_large, alloc_large;
 
 /* Two pops, not one behind a choice of class: so gcc keeps the result where it must end. */
 static ALWAYS_INLINE void *
-malloc_inline(size_t size)
+alloc_inline(size_t size, slow_refill *refill, slow_large *large)
 {
 	struct tcache *tc = thread_tcache;
 
 	if (LIKELY(size <= SC_LOOKUP_MAX)) {
 		const size_t szind = tc->lookup[(size + 7) >> 3];
 		void *p = tcache_pop(tc, szind);
-		return LIKELY(p != NULL) ? p : malloc_refill(size, tc, szind);
+		return LIKELY(p != NULL) ? p : refill(size, tc, szind);
 	}
 	if (LIKELY(size <= SC_OWNED_MAX)) {
 		const size_t szind = medium_class(size);
 		void *p = tcache_pop(tc, szind);
-		return LIKELY(p != NULL) ? p : malloc_refill(size, tc, szind);
+		return LIKELY(p != NULL) ? p : refill(size, tc, szind);
 	}
-	return malloc_large(size, tc);
+	return large(size, tc);
 }
 
 #endif

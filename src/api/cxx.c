@@ -21,6 +21,7 @@
 #include "api/free_inl.h"
 #include "base/bits.h"
 #include "base/fmt.h"
+#include "config/options.h"
 #include "os/os.h"
 
 #define ALIAS(body) __attribute__((alias(body)))
@@ -53,6 +54,25 @@ throw_bad_alloc(size_t size)
 	os_abort();
 }
 
+/* The options by which no failure returns to the program. */
+COLD static void
+refuse(size_t size)
+{
+	char line[128];
+	struct fmt f;
+
+	if (opt.experimental_infallible_new) {
+		fmt_init(&f, line, sizeof(line));
+		fmt_print(&f,
+		    "<tract>: Allocation of size %zu failed; experimental_infallible_new "
+		    "is true\n",
+		    size);
+		boot_message(line);
+		os_abort();
+	}
+	(void)alloc_failed("operator new");
+}
+
 static void *
 try_again(size_t size, size_t alignment)
 {
@@ -66,12 +86,15 @@ cxx_new_failed(size_t size, size_t alignment, enum cxx_throw throws)
 {
 	new_handler *handler;
 
+	if (opt.experimental_infallible_new)
+		refuse(size);
 	while ((handler = current_handler()) != NULL) {
 		handler();
 		void *p = try_again(size, alignment);
 		if (p != NULL)
 			return p;
 	}
+	refuse(size);
 	if (throws == CXX_THROWS)
 		throw_bad_alloc(size);
 	return NULL;
@@ -89,7 +112,7 @@ cxx_new_failed(size_t size, size_t alignment, enum cxx_throw throws)
 static void *
 new_here(size_t size)
 {
-	void *p = malloc_inline(size);
+	void *p = alloc_inline(size, alloc_refill, alloc_large);
 	return LIKELY(p != NULL) ? p : cxx_new_failed(size, 1, CXX_THROWS);
 }
 
@@ -171,8 +194,10 @@ cxx_new_nothrow(size_t size, const void *tag)
 {
 	if (LIKELY(cxx_new == new_here)) {
 		void *p = alloc_malloc(size);
-		if (LIKELY(p != NULL) || current_handler() == NULL)
+		if (LIKELY(p != NULL))
 			return p;
+		if (current_handler() == NULL)
+			return refuse(size), NULL;
 	}
 	return new_nothrow_slow(size, tag);
 }
@@ -184,8 +209,10 @@ cxx_new_aligned_nothrow(size_t size, size_t alignment, const void *tag)
 		return NULL;
 	if (LIKELY(cxx_new_aligned == new_aligned_here)) {
 		void *p = alloc_aligned(alignment, size, ZERO_NO);
-		if (LIKELY(p != NULL) || current_handler() == NULL)
+		if (LIKELY(p != NULL))
 			return p;
+		if (current_handler() == NULL)
+			return refuse(size), NULL;
 	}
 	return new_aligned_nothrow_slow(size, alignment, tag);
 }

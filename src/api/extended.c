@@ -51,16 +51,16 @@ API(mallocx)(size_t size, int flags)
 {
 	struct alloc_request r;
 
-	if (flags == 0)
-		return alloc_malloc(size);
+	if (flags == 0) {
+		void *p = alloc_malloc(size);
+		return LIKELY(p != NULL) ? p : alloc_failed("mallocx");
+	}
 	if (!decode(&r, size, flags)) {
 		errno = EINVAL;
 		return NULL;
 	}
 	void *p = alloc_requested(&r);
-	if (p == NULL)
-		errno = ENOMEM;
-	return p;
+	return p != NULL ? p : alloc_failed("mallocx");
 }
 
 static size_t
@@ -95,9 +95,7 @@ API(rallocx)(void *p, size_t size, int flags)
 			return p;
 	}
 	void *new = wanted == SIZE_TOO_LARGE ? NULL : alloc_move(p, e, &r);
-	if (new == NULL)
-		errno = ENOMEM;
-	return new;
+	return new != NULL ? new : alloc_failed("rallocx");
 }
 
 EXPORT size_t

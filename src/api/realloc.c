@@ -114,26 +114,24 @@ stays(size_t old, size_t size)
 static NOINLINE void *
 resize_slow(void *p, size_t size)
 {
-	if (UNLIKELY(emap_lookup(p) == NULL && foreign_usable_size(p) != 0))
-		return foreign_realloc(p, size);
+	if (UNLIKELY(emap_lookup(p) == NULL && foreign_usable_size(p) != 0)) {
+		void *moved = foreign_realloc(p, size);
+		return moved != NULL ? moved : alloc_failed("realloc");
+	}
 	struct edata *e = alloc_find("realloc of a pointer that is not from here", p);
 	if (UNLIKELY(e == NULL))
 		return NULL;
 	const size_t old = alloc_usable_size(p, e);
 	const size_t wanted = size_usable(size);
-	if (wanted == SIZE_TOO_LARGE) {
-		errno = ENOMEM;
-		return NULL;
-	}
+	if (wanted == SIZE_TOO_LARGE)
+		return alloc_failed("realloc");
 	if (wanted == old || stays(old, size))
 		return p;
 	if (e->use == USE_LARGE && wanted > SC_OWNED_MAX
 	    && alloc_resize_in_place(p, e, size, 0, ZERO_NO) == wanted)
 		return p;
 	void *new = alloc_move(p, e, &(struct alloc_request){ .size = size });
-	if (new == NULL)
-		errno = ENOMEM;
-	return new;
+	return new != NULL ? new : alloc_failed("realloc");
 }
 
 void *
@@ -162,8 +160,10 @@ realloc_zero(void *p)
 EXPORT void *
 API(realloc)(void *p, size_t size)
 {
-	if (p == NULL)
-		return alloc_malloc(size);
+	if (p == NULL) {
+		void *new = alloc_malloc(size);
+		return LIKELY(new != NULL) ? new : alloc_failed("realloc");
+	}
 	if (UNLIKELY(size == 0))
 		return realloc_zero(p);
 	return alloc_resize(p, size);
@@ -175,10 +175,8 @@ API(reallocarray)(void *p, size_t n, size_t size)
 {
 	size_t bytes;
 
-	if (__builtin_mul_overflow(n, size, &bytes)) {
-		errno = ENOMEM;
-		return NULL;
-	}
+	if (__builtin_mul_overflow(n, size, &bytes))
+		return alloc_failed("reallocarray");
 	return API(realloc)(p, bytes);
 }
 
