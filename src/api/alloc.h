@@ -2,8 +2,8 @@
 /*
  * alloc -- the bodies of the allocation functions, below their public names.
  *
- * Functions that return a pointer return NULL when memory lacks or the size cannot be served, and leave
- * errno alone: alloc_failed is for the function with the public name.
+ * Functions that return a pointer return NULL when memory lacks or the size cannot be served, and
+ * leave errno alone: alloc_failed is for the function with the public name.
  */
 #ifndef TRACT_API_ALLOC_H
 #define TRACT_API_ALLOC_H

@@ -34,8 +34,8 @@ tcache_pop(struct tcache *tc, size_t szind)
 }
 
 /*
- * What the hit path does not do itself: the list of the class is empty; the size has no class.  tc is
- * thread_tcache.  NULL: no memory.
+ * What the hit path does not do itself: the list of the class is empty; the size has no class.  tc
+ * is thread_tcache.  NULL: no memory.
  */
 typedef void *slow_refill(size_t size, struct tcache *tc, size_t szind);
 typedef void *slow_large(size_t size, struct tcache *tc);

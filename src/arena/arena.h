@@ -66,7 +66,7 @@ struct arena {
 	_Atomic(uint64_t) ticked_ns; /* when that was looked at; relaxed, a hint */
 	struct mutex large_lock;
 	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */
-	uint8_t large_epoch; /* As a bin's. Guarded by large_lock. */
+	uint8_t large_epoch;         /* As a bin's. Guarded by large_lock. */
 	_Atomic(unsigned) n_offsets; /* of objects placed by cache_oblivious; relaxed */
 	_Atomic(uint64_t) created_ns;
 	char name[ARENA_NAME_SIZE]; /* Guarded by the ctl lock. */

@@ -87,8 +87,8 @@ large_free(struct edata *e)
 	struct arena *arena = arena_of(e);
 	bool deferred = false;
 
-	fetch_add_relaxed(&arena->large_stats[large_stats_index(large_usable(e))].n_dalloc,
-	    1);
+	fetch_add_relaxed(
+	    &arena->large_stats[large_stats_index(large_usable(e))].n_dalloc, 1);
 	if (arena->is_manual) {
 		mutex_lock(&arena->large_lock);
 		/* A fork may have frozen the list that it was in. */
@@ -112,8 +112,8 @@ large_resize(struct edata *e, size_t new_size, bool zero)
 	if (new_size < old_size)
 		done = arena->pai->shrink(arena->pai, e, new_size + e->pad, &deferred);
 	else
-		done = arena->pai->expand(arena->pai, e, new_size + e->pad, zero,
-		    &deferred);
+		done =
+		    arena->pai->expand(arena->pai, e, new_size + e->pad, zero, &deferred);
 	note_deferred(arena, deferred);
 	if (!done)
 		return false;

@@ -22,7 +22,8 @@ static _Atomic(uintptr_t) lowest = UINTPTR_MAX, highest;
 
 /* preference + 1 of each arena, 0: opt.dss.  Relaxed; set by control calls. */
 static _Atomic(uint8_t) preferences[PREFERENCES] BULKY;
-static _Atomic(bool) has_preferences; /* some are not 0; so the table need not be touched */
+static _Atomic(bool)
+    has_preferences; /* some are not 0; so the table need not be touched */
 static _Atomic(int) default_now = -1; /* -1: opt.dss */
 
 /* ---- the break ---- */

@@ -57,16 +57,19 @@ struct edata {
 	_Atomic(struct tcache *) owner; /* NULL unless an owned slab. Relaxed readers. */
 	void *free; /* owned slab: freed regions, linked through their first word */
 	union {
-		uint32_t need; /* owned slab: frees until the next event, see cache/tcache.h */
-		uint32_t pad;  /* large: bytes of `size' that are not the object's */
+		uint32_t
+		    need; /* owned slab: frees until the next event, see cache/tcache.h */
+		uint32_t pad; /* large: bytes of `size' that are not the object's */
 	};
 	union {
-		uint16_t carved; /* slab: regions ever handed out; the rest was never touched */
-		uint16_t offset; /* large: where the object begins, in the first granule */
+		uint16_t
+		    carved; /* slab: regions ever handed out; the rest was never touched */
+		uint16_t
+		    offset; /* large: where the object begins, in the first granule */
 	};
-	uint16_t nregs;  /* slab: regions in all */
-	uintptr_t addr;  /* first byte */
-	size_t size;     /* bytes, a page multiple */
+	uint16_t nregs; /* slab: regions in all */
+	uintptr_t addr; /* first byte */
+	size_t size;    /* bytes, a page multiple */
 	uint8_t
 	    szind; /* class of the slab's regions, or statistics class of a large extent */
 	uint8_t state : 4;  /* enum extent_state; mirrors the tag */

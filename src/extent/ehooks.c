@@ -48,7 +48,8 @@ default_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignme
 	enum os_commit got = *commit ? OS_COMMITTED : OS_RESERVED;
 
 	(void)hooks;
-	void *p = find_space(new_addr, size, alignment, dss_preference(arena_index), &got);
+	void *p =
+	    find_space(new_addr, size, alignment, dss_preference(arena_index), &got);
 	if (p == NULL)
 		return NULL;
 	if (opt.thp == THP_ALWAYS)
@@ -92,8 +93,8 @@ DEFAULT_RANGE_HOOK(default_purge_lazy, os_pages_purge_lazy)
 void (*ehooks_notice)(const char *line);
 
 /*
- * Does MADV_DONTNEED zero, as the hook promises?  Some emulators of the kernel ignore it.  The first
- * extent that is purged is the trial: its contents matter to nobody.
+ * Does MADV_DONTNEED zero, as the hook promises?  Some emulators of the kernel ignore it.  The
+ * first extent that is purged is the trial: its contents matter to nobody.
  */
 enum zeroing { ZEROING_UNKNOWN, ZEROING_WORKS, ZEROING_FAILS };
 static _Atomic(enum zeroing) zeroing; /* Relaxed: all find the same. */
@@ -104,9 +105,11 @@ tell_that_nothing_is_zeroed(void)
 	if (ehooks_notice == NULL)
 		return;
 	ehooks_enter();
-	ehooks_notice("<tract>: MADV_DONTNEED does not zero memory here: nothing is purged, "
-		      "and what must be zero is written.\n");
-	ehooks_notice("<tract>: QEMU's emulation of single programs is known for that.\n");
+	ehooks_notice(
+	    "<tract>: MADV_DONTNEED does not zero memory here: nothing is purged, "
+	    "and what must be zero is written.\n");
+	ehooks_notice(
+	    "<tract>: QEMU's emulation of single programs is known for that.\n");
 	ehooks_leave();
 }
 

@@ -7,8 +7,8 @@
  * base_free for pieces of up to BASE_RECYCLE_MAX bytes).  Blocks come from the default hooks, or
  * from the arena's own when metadata_use_hooks is on (a function pointer handed down).
  *
- * A block is not touched on huge pages unless opt.metadata_thp asks: where the kernel would use them
- * everywhere, it is told not to.
+ * A block is not touched on huge pages unless opt.metadata_thp asks: where the kernel would use
+ * them everywhere, it is told not to.
  *
  * Locking: `lock', rank BASE; blocks are mapped with it released.
  */
@@ -46,8 +46,9 @@ struct base {
 	size_t mapped;    /* bytes of blocks */
 	size_t resident;  /* bytes of pages ever handed out from */
 	unsigned n_blocks;
-	struct base_block *huge; /* this block and all older ones were made huge by `auto' */
-	size_t n_huge;           /* huge pages asked for */
+	struct base_block
+	    *huge;     /* this block and all older ones were made huge by `auto' */
+	size_t n_huge; /* huge pages asked for */
 };
 
 /* The process's own base: lives in static memory, blocks from the system. */

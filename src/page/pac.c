@@ -158,8 +158,7 @@ map_step(struct pac *pac, size_t size, size_t alignment)
 	mutex_unlock(&pac->grow_lock);
 	size_t step = wanted;
 	/* Near a limit of address space by halves: mappings of one slab each would never merge. */
-	while (step >= least
-	    && (e = map_extent(pac, step, unit, OS_RESERVED)) == NULL)
+	while (step >= least && (e = map_extent(pac, step, unit, OS_RESERVED)) == NULL)
 		step = step / 2 & ~(os_page_size - 1);
 	mutex_lock(&pac->grow_lock);
 	/* Pinned memory is there to be used: not more of it than needed. */

@@ -54,7 +54,7 @@ struct pac {
 	_Atomic(size_t) grow_limit; /* largest step; relaxed */
 	_Atomic(bool) is_exact;     /* the hooks refused to split a step: no more steps */
 	_Atomic(uint64_t) next_sn;
-	_Atomic(bool) bounded; /* the bound by amount is on */
+	_Atomic(bool) bounded;              /* the bound by amount is on */
 	_Atomic(size_t) oversize_threshold; /* see pac_is_oversize; relaxed */
 	/* Peak of active pages in the current and the last second; relaxed, a hint. */
 	_Atomic(size_t) peak_pages[2];
@@ -78,8 +78,8 @@ void pac_decay(struct pac *pac, enum purge_extent how);
 bool pac_set_decay_ms(struct pac *pac, enum decay_kind kind, ssize_t decay_ms,
     bool is_explicit);
 ssize_t pac_decay_ms(struct pac *pac, enum decay_kind kind);
-/* The arena is going: hand every extent of every ecache to the destroy hook, but memory of the break,
- * which cannot be unmapped, to `heir' (NULL: nobody). */
+/* The arena is going: hand every extent of every ecache to the destroy hook, but memory of the
+ * break, which cannot be unmapped, to `heir' (NULL: nobody). */
 void pac_destroy(struct pac *pac, struct pac *heir);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * xmalloc and experimental_infallible_new: no failure returns to the program.  Each function says its
- * own name.
+ * xmalloc and experimental_infallible_new: no failure returns to the program.  Each function says
+ * its own name.
  */
 #include "harness/test.h"
 

@@ -39,14 +39,17 @@ enum call { CALL_MAP, CALL_UNMAP, CALL_PROTECT, CALL_ADVISE, CALL_MOVE, CALL_KIN
 static const char *const call_names[CALL_KINDS] = { "map", "unmap", "protect", "advise",
 	"move" };
 
+#define NEEDS_INJECTION \
+	if (!CONFIG_DEBUG) \
+	SKIP("only debug builds can inject failures")
+
 /* ---- which call fails ------------------------------------------------------------------------ */
 
 enum extent_of_failure { FAIL_ONCE, FAIL_FROM_THEN_ON };
 
 static unsigned n_calls, fail_at;
 static enum extent_of_failure fail_how;
-static unsigned n_failed; /* calls failed in this process */
-static unsigned n_failed_unmaps;
+static unsigned n_failed, n_failed_unmaps; /* calls failed in this process */
 static struct shared {
 	_Atomic(unsigned) failed[CALL_KINDS]; /* in all children */
 	_Atomic(unsigned) n_null;             /* allocations refused */
@@ -562,7 +565,6 @@ check_alive(void)
 {
 	void *small = API(malloc)(16), *large = API(malloc)(1 << 20);
 
-	CHECK(small != NULL && large != NULL);
 	REQUIRE(small != NULL && large != NULL);
 	memset(small, 1, 16);
 	memset(large, 1, 1 << 20);
@@ -581,8 +583,7 @@ static _Noreturn void
 child(const struct variant *variant)
 {
 	atomic_store(&test_failures, 0);
-	/* What comes from the break cannot be told from libc's heap there. */
-	opt.dss = DSS_DISABLED;
+	opt.dss = DSS_DISABLED; /* The break is libc's heap, too: not to be counted. */
 	if (variant->set != NULL)
 		variant->set();
 	/* Before the first call, and libc's own memory in place. */
@@ -645,8 +646,7 @@ run_all(const struct variant *variant)
 
 TEST(any_failed_call_is_survived_as_it_comes)
 {
-	if (!CONFIG_DEBUG)
-		SKIP("only debug builds can inject failures");
+	NEEDS_INJECTION;
 	run_all(&(struct variant){ "as it comes", NULL });
 }
 
@@ -660,8 +660,7 @@ unmap_at_once(void)
 
 TEST(any_failed_call_is_survived_without_retain)
 {
-	if (!CONFIG_DEBUG)
-		SKIP("only debug builds can inject failures");
+	NEEDS_INJECTION;
 	run_all(&(struct variant){ "retain:false,dirty_decay_ms:0", unmap_at_once });
 }
 
@@ -676,8 +675,7 @@ purge_lazily(void)
 
 TEST(any_failed_call_is_survived_with_lazy_purging)
 {
-	if (!CONFIG_DEBUG)
-		SKIP("only debug builds can inject failures");
+	NEEDS_INJECTION;
 	run_all(&(struct variant){ "dirty_decay_ms:0,muzzy_decay_ms:-1", purge_lazily });
 }
 
@@ -692,8 +690,7 @@ commit_by_protection(void)
 
 TEST(any_failed_call_is_survived_without_overcommit)
 {
-	if (!CONFIG_DEBUG)
-		SKIP("only debug builds can inject failures");
+	NEEDS_INJECTION;
 	run_all(&(struct variant){ "no overcommit", commit_by_protection });
 }
 
@@ -705,46 +702,30 @@ keep_metadata_short(void)
 
 TEST(any_failed_call_is_survived_when_metadata_runs_short)
 {
-	if (!CONFIG_DEBUG)
-		SKIP("only debug builds can inject failures");
+	NEEDS_INJECTION;
 	run_all(&(struct variant){ "no metadata left", keep_metadata_short });
 }
 
 static void
-prefer_the_break(void)
+use_the_break_and_begin_anywhere(void)
 {
 	opt.dss = DSS_PRIMARY;
-}
-
-TEST(any_failed_call_is_survived_with_memory_of_the_break)
-{
-	if (!CONFIG_DEBUG)
-		SKIP("only debug builds can inject failures");
-	run_all(&(struct variant){ "dss:primary", prefer_the_break });
-}
-
-static void
-begin_anywhere(void)
-{
 	opt.cache_oblivious = true;
 	opt.process_madvise_max_batch = 8;
 }
 
-TEST(any_failed_call_is_survived_by_objects_that_begin_anywhere)
+TEST(any_failed_call_is_survived_with_memory_of_the_break)
 {
-	if (!CONFIG_DEBUG)
-		SKIP("only debug builds can inject failures");
-	run_all(&(struct variant){ "cache_oblivious", begin_anywhere });
+	NEEDS_INJECTION;
+	run_all(&(struct variant){ "dss:primary", use_the_break_and_begin_anywhere });
 }
 
 TEST(every_kind_of_call_has_failed)
 {
-	if (!CONFIG_DEBUG)
-		SKIP("only debug builds can inject failures");
+	NEEDS_INJECTION;
 	for (unsigned i = 0; i < CALL_KINDS; i++)
-		if (shared->failed[i] == 0) {
+		if (shared->failed[i] == 0)
 			test_fail(__FILE__, __LINE__, call_names[i]);
-		}
 	CHECK(shared->n_null != 0);
 }
 
@@ -785,8 +766,7 @@ TEST(a_process_that_begins_with_a_failure_goes_on)
 	char value[16];
 	unsigned reached = 0;
 
-	if (!CONFIG_DEBUG)
-		SKIP("only debug builds can inject failures");
+	NEEDS_INJECTION;
 	for (unsigned k = 2; reached < 2 && k < 200; k++) {
 		int status;
 		snprintf(value, sizeof value, "%u", k);

@@ -208,9 +208,8 @@ TEST(memory_of_the_break_is_neither_unmapped_nor_merged)
 	ehooks_default.destroy(&ehooks_default, p, SIZE, true, 0);
 	CHECK(is_filled(p, SIZE, 5));
 	CHECK(ehooks_default.merge(&ehooks_default, p, SIZE, mapped, SIZE, true, 0));
-	CHECK(
-	    !ehooks_default.merge(&ehooks_default, p, SIZE / 2, p + SIZE / 2, SIZE / 2,
-		true, 0));
+	CHECK(!ehooks_default.merge(&ehooks_default, p, SIZE / 2, p + SIZE / 2, SIZE / 2,
+	    true, 0));
 }
 
 TEST(an_arena_begins_with_the_default_of_that_moment)

@@ -75,14 +75,12 @@ TEST(an_oversize_extent_is_purged_as_soon_as_it_is_freed)
 	fixture_dalloc(pac, large);
 	CHECK_EQ(pac_dirty_pages(pac), 15);
 	CHECK_EQ(load_relaxed(&pac->stats.purged[DECAY_DIRTY].n_pages), 16);
-	pac_check(pac);
 	/* Pages that never decay stay. */
 	REQUIRE(pac_set_decay_ms(pac, DECAY_DIRTY, -1, true));
 	large = fixture_alloc(pac, 16, os_page_size, true);
 	CHECK(is_zero(large));
 	fixture_dalloc(pac, large);
 	CHECK(pac_dirty_pages(pac) >= 16);
-	/* What is no size of a large object switches it off. */
 	REQUIRE(pac_set_decay_ms(pac, DECAY_DIRTY, 100000, true));
 	pac_set_oversize_threshold(pac, SC_LARGE_MIN - 1);
 	fixture_dalloc(pac, fixture_alloc(pac, 100, os_page_size, false));
