@@ -136,7 +136,7 @@ static const char *source_texts[CONF_SOURCES] EARLY;
 static const char *const source_titles[CONF_SOURCES] = {
 	[CONF_BUILT_IN] = "string specified via --with-malloc-conf",
 	[CONF_GLOBAL] = "string pointed to by the global variable malloc_conf",
-	[CONF_SYMLINK] = "target of the symbolic link " CONFIG_CONF_LINK,
+	[CONF_SYMLINK] = ("target of the symbolic link " CONFIG_CONF_LINK),
 	[CONF_ENVIRONMENT] = "value of the environment variable ", /* and its name */
 	[CONF_HARDER] =
 	    "string pointed to by the global variable malloc_conf_2_conf_harder",

@@ -14,7 +14,7 @@ build option_value -ldl
 # whose feature is not in this version says so instead, and keeps its default.
 table()
 {
-	cat <<'END'
+	cat <<-END
 abort bool false true = maybe
 abort_conf bool false true = 1
 confirm_conf bool false true = yes
@@ -89,7 +89,7 @@ prof_sys_thread_name bool ENOENT true = 1
 prof_time_resolution text ENOENT high "high" hig
 lg_san_uaf_align ssize_t ENOENT 12 = 64 Out-of-range
 zero_realloc text "free" alloc "alloc" all
-debug_double_free_max_scan unsigned 0 9 0 x
+debug_double_free_max_scan unsigned 0 9 $scan x
 disable_large_size_classes bool true false = 0
 process_madvise_max_batch size_t 0 64 = -1
 bin_shards - - 1-160:16|129-512:8 - 1-160:65 list
@@ -114,6 +114,8 @@ values()
 }
 
 is_debug=$(MALLOC_CONF= preloaded "$dir/option_value" bool abort)
+scan=0
+[ "$is_debug" = 'abort true' ] && scan=9
 n_options=0 n_values=0 n_lacking=0
 
 # wrong WHAT: the output of the last run, and the failure.
