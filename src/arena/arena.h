@@ -129,6 +129,9 @@ void arena_thread_in(struct arena *arena);
 void arena_thread_out(struct arena *arena);
 /* Its index is free again. */
 void arenas_forget(struct arena *arena);
+/* While an arena is being destroyed no other one gets its index, until it is released. */
+void arenas_reserve(unsigned index);
+void arenas_release(unsigned index);
 /* In a fork child: nobody is making an arena. */
 void arenas_forget_reservations(void);
 

@@ -13,8 +13,8 @@
 _Atomic(struct arena *) arena_table[ARENAS_MAX + 1] BULKY;
 struct mutex arenas_lock = MUTEX_INITIALIZER(ARENAS);
 
-static uint64_t
-    reserved[(ARENAS_MAX + 64) / 64] BULKY; /* Being made. Guarded by arenas_lock. */
+static uint64_t reserved[(ARENAS_MAX + 64)
+    / 64] BULKY; /* Being made or destroyed. Guarded by arenas_lock. */
 unsigned arenas_n_automatic;
 static _Atomic(struct arena *) oversize; /* index arenas_n_automatic; set once, release */
 static _Atomic(struct arena *) inside_hooks; /* Written under arenas_lock. */
@@ -163,6 +163,22 @@ arenas_forget(struct arena *arena)
 {
 	mutex_lock(&arenas_lock);
 	store_release(&arena_table[arena->index], NULL);
+	mutex_unlock(&arenas_lock);
+}
+
+void
+arenas_reserve(unsigned index)
+{
+	mutex_lock(&arenas_lock);
+	bitmap_set(reserved, index);
+	mutex_unlock(&arenas_lock);
+}
+
+void
+arenas_release(unsigned index)
+{
+	mutex_lock(&arenas_lock);
+	bitmap_clear(reserved, index);
 	mutex_unlock(&arenas_lock);
 }
 

@@ -2,18 +2,21 @@
 #include "arena/misuse.h"
 
 #include "arena/slab.h"
+#include "base/atomic.h"
 #include "base/fmt.h"
 #include "os/os.h"
 
-void (*misuse_abort)(const char *line);
+void (*_Atomic misuse_abort)(const char *line);
 
 static void
 finish(struct fmt *f)
 {
 	fmt_text(f, "\n");
 	os_write_stderr(f->buffer, f->length);
-	if (misuse_abort != NULL)
-		misuse_abort(f->buffer);
+	/* Relaxed: code, which is there. */
+	void (*const instead)(const char *) = load_relaxed(&misuse_abort);
+	if (instead != NULL)
+		instead(f->buffer);
 	else
 		os_abort();
 }

@@ -6,12 +6,13 @@
 #ifndef TRACT_ARENA_MISUSE_H
 #define TRACT_ARENA_MISUSE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 struct edata;
 
 /* Called instead of abort when set (experimental.hooks.safety_check_abort). */
-extern void (*misuse_abort)(const char *line);
+extern void (*_Atomic misuse_abort)(const char *line);
 
 /* e may be NULL: nothing is known about the pointer. */
 void misuse_report(const char *what, const void *p, const struct edata *e);

@@ -113,10 +113,13 @@ destroy(struct ctl_call *call)
 	if (!may_destroy(index) || !arena_doom(index))
 		return EFAULT;
 	struct arena *arena = arena_get(index);
+	/* A new arena of that index must not be taken for the doomed one. */
+	arenas_reserve(index);
 	arena_reset(arena);
 	snapshot_retire(arena);
 	arena_destroy(arena);
 	arena_doom_done(index);
+	arenas_release(index);
 	return 0;
 }
 

@@ -16,8 +16,12 @@
 static int
 safety_check_abort(struct ctl_call *call)
 {
-	if (call->new != NULL)
-		memcpy(&misuse_abort, call->new, sizeof misuse_abort);
+	void (*instead)(const char *line);
+
+	if (call->new == NULL)
+		return 0;
+	memcpy(&instead, call->new, sizeof instead);
+	store_relaxed(&misuse_abort, instead);
 	return 0;
 }
 
