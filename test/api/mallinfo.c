@@ -59,8 +59,8 @@ TEST(mallinfo_tells_what_is_in_use)
 		t_free(p[i]);
 	const struct mallinfo2 after = t_mallinfo2();
 	CHECK_EQ(after.hblks, before.hblks);
-	/* A hostile build purges as it goes. */
-	CHECK(CONFIG_HOSTILE || after.keepcost >= N * BIG);
+	/* Some of it may have gone by time, all of it in a hostile build, which purges as it goes. */
+	CHECK(CONFIG_HOSTILE || after.keepcost >= N * BIG / 2);
 	(void)t_malloc_trim(0);
 	CHECK(t_mallinfo2().keepcost < BIG);
 }
