@@ -23,8 +23,8 @@ alloc_locked(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignmen
 	(void)hooks, (void)arena;
 	if (new_addr != NULL || alignment > 4096)
 		return NULL;
-	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-	    -1, 0);
+	char *p =
+	    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	*zero = *commit = true;

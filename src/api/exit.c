@@ -14,27 +14,33 @@
 /* ORDER TRACT-SUMMARY: tool/summary.h. */
 #define SUMMARY_VARIABLE "TRACT_SUMMARY_FD"
 #define SUMMARY_TARGET "/memfd:tract-summary"
+/* ORDER TRACT-REPORT: tool/report.h. */
+#define REPORT_VARIABLE "TRACT_REPORT"
+#define REPORT_TARGET "/memfd:tract-report"
 
-/* A small decimal number; -1 for anything else. */
+/* A small decimal number, which ends at `end'; *text moves past that.  -1 for anything
+ * else. */
 static int
-read_number(const char *text)
+read_number(const char **text, char end)
 {
+	const char *p = *text;
 	int value = 0;
 
-	if (text == NULL || *text == '\0' || strlen(text) > 6)
+	if (p == NULL || *p == end)
 		return -1;
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9')
+	for (; *p != end; p++) {
+		if (*p < '0' || *p > '9' || p - *text >= 9)
 			return -1;
-		value = value * 10 + (*text - '0');
+		value = value * 10 + (*p - '0');
 	}
+	*text = p + 1;
 	return value;
 }
 
 /* Does the descriptor still lead to the file we were given, or to one of the
  * program's? */
 static bool
-is_summary_file(int fd)
+leads_to(int fd, const char *name)
 {
 	char path[32], target[64];
 	struct fmt f;
@@ -42,7 +48,7 @@ is_summary_file(int fd)
 	fmt_init(&f, path, sizeof path);
 	fmt_print(&f, "/proc/self/fd/%d", fd);
 	return os_readlink(path, target, sizeof target)
-	    && strncmp(target, SUMMARY_TARGET, strlen(SUMMARY_TARGET)) == 0;
+	    && strncmp(target, name, strlen(name)) == 0;
 }
 
 static void
@@ -61,12 +67,39 @@ write_summary(int fd)
 }
 
 static void
+write_piece(void *fd, const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		const ssize_t done = write(*(int *)fd, text, left);
+		if (done <= 0)
+			return; /* Nobody is left to tell. */
+		text += done;
+		left -= (size_t)done;
+	}
+}
+
+/* <descriptor>:<process>:<letters> */
+static void
+write_report(const char *request)
+{
+	int fd = read_number(&request, ':');
+	const int pid = fd < 0 ? -1 : read_number(&request, ':');
+
+	if (pid == (int)getpid() && leads_to(fd, REPORT_TARGET))
+		report_print(write_piece, &fd, request);
+}
+
+static void
 at_exit(void)
 {
-	const int fd = read_number(os_getenv(SUMMARY_VARIABLE));
+	const char *number = os_getenv(SUMMARY_VARIABLE);
+	const int fd = read_number(&number, '\0');
 
-	if (fd >= 0 && is_summary_file(fd))
+	if (fd >= 0 && leads_to(fd, SUMMARY_TARGET))
 		write_summary(fd);
+	write_report(os_getenv(REPORT_VARIABLE));
 	if (opt.stats_print)
 		control_print(opt.stats_print_opts);
 }
@@ -74,6 +107,7 @@ at_exit(void)
 void
 exit_boot(void)
 {
-	if (opt.stats_print || os_getenv(SUMMARY_VARIABLE) != NULL)
+	if (opt.stats_print || os_getenv(SUMMARY_VARIABLE) != NULL
+	    || os_getenv(REPORT_VARIABLE) != NULL)
 		(void)atexit(at_exit);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tool/report.h"
 #include "tool/run.h"
 #include "tool/tool.h"
 #include "tract_config.h"
@@ -31,6 +32,9 @@ help_main(int argc, char **argv)
 	     "  --summary     when COMMAND has ended, print on stderr its time, its peak "
 	     "memory and\n"
 	     "                what the allocator held\n"
+	     "  --report[=FORM]  when COMMAND has ended, print on stderr the allocator's "
+	     "statistics:\n"
+	     "                " REPORT_FORMS "; without FORM human\n"
 	     "  The exit status is COMMAND's; 128+N if signal N ended it; 127 if there "
 	     "is no such\n"
 	     "  command, 126 if it cannot run with the library, 125 for any other "

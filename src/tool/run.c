@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "tool/elf_check.h"
+#include "tool/report.h"
 #include "tool/summary.h"
 #include "tool/tool.h"
 #include "tract_config.h"
@@ -21,6 +22,7 @@
 struct run_request {
 	char *options; /* "k:v,k:v" of every -o, or NULL.  Owned, until exit. */
 	bool wants_summary;
+	const char *report;  /* Letters of the report that is wanted, or NULL. */
 	char **argv;         /* The command's, NULL-terminated. */
 	char path[PATH_MAX]; /* The file that argv[0] means. */
 };
@@ -81,11 +83,22 @@ add_option(struct run_request *request, const char *pair)
 }
 
 static bool
+set_report(struct run_request *request, const char *form)
+{
+	request->report = report_letters(form != NULL ? form : "human");
+	if (request->report == NULL) {
+		tool_error("'--report=%s': a form is " REPORT_FORMS, form);
+	}
+	return request->report != NULL;
+}
+
+static bool
 parse_arguments(int argc, char **argv, struct run_request *request)
 {
 	static const struct option long_options[] = {
 		{ "option", required_argument, NULL, 'o' },
 		{ "summary", no_argument, NULL, 's' },
+		{ "report", optional_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -98,6 +111,11 @@ parse_arguments(int argc, char **argv, struct run_request *request)
 			}
 			break;
 		case 's': request->wants_summary = true; break;
+		case 'r':
+			if (!set_report(request, optarg)) {
+				return false;
+			}
+			break;
 		case 'h': puts("usage: " RUN_USAGE); exit(EXIT_SUCCESS);
 		case ':':
 			tool_error("run: option '%s' needs a value", argv[optind - 1]);
@@ -236,11 +254,39 @@ become_parent(pid_t pid, const sigset_t *old_mask)
 	sigprocmask(SIG_SETMASK, old_mask, NULL);
 }
 
-static int
-execute_with_summary(const struct run_request *request)
+/* In this process's child: become the command. */
+static _Noreturn void
+execute_as_child(const struct run_request *request, int report_fd)
 {
-	struct summary summary = { .command = request->argv[0],
-		.figures_fd = summary_open() };
+	if (report_fd >= 0) {
+		report_announce(report_fd, request->report);
+	}
+	_exit(execute(request));
+}
+
+/* What was asked for about a command that has ended. */
+static void
+tell(const struct run_request *request, const struct summary *summary, int report_fd)
+{
+	if (request->wants_summary) {
+		summary_print(summary);
+	}
+	if (report_fd >= 0) {
+		report_print_file(report_fd);
+	}
+}
+
+static int
+execute_as_parent(const struct run_request *request)
+{
+	struct summary summary = {
+		.command = request->argv[0],
+		.figures_fd = request->wants_summary ? summary_open() : -1,
+	};
+	const int report_fd = request->report != NULL ? report_open() : -1;
+	if (request->report != NULL && report_fd < 0) {
+		tool_error("cannot make a file for the report: %s", strerror(errno));
+	}
 	sigset_t blocked, old_mask;
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGINT);
@@ -257,7 +303,7 @@ execute_with_summary(const struct run_request *request)
 	}
 	if (summary.pid == 0) {
 		sigprocmask(SIG_SETMASK, &old_mask, NULL);
-		_exit(execute(request));
+		execute_as_child(request, report_fd);
 	}
 	become_parent(summary.pid, &old_mask);
 	while (wait4(summary.pid, &summary.wait_status, 0, &summary.usage) < 0) {
@@ -267,7 +313,7 @@ execute_with_summary(const struct run_request *request)
 		}
 	}
 	clock_gettime(CLOCK_MONOTONIC, &summary.ended);
-	summary_print(&summary);
+	tell(request, &summary, report_fd);
 	return WIFSIGNALED(summary.wait_status)
 	    ? TOOL_SIGNAL_BASE + WTERMSIG(summary.wait_status)
 	    : WEXITSTATUS(summary.wait_status);
@@ -306,5 +352,7 @@ run_main(int argc, char **argv)
 	if (!prepare_environment(&request, library)) {
 		return TOOL_FAILED;
 	}
-	return request.wants_summary ? execute_with_summary(&request) : execute(&request);
+	return request.wants_summary || request.report != NULL
+	    ? execute_as_parent(&request)
+	    : execute(&request);
 }

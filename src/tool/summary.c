@@ -25,9 +25,9 @@ struct figures {
 };
 
 int
-summary_open(void)
+summary_memory_file(const char *name)
 {
-	const int low = memfd_create(SUMMARY_FILE_NAME, 0);
+	const int low = memfd_create(name, 0);
 	if (low < 0) {
 		return -1;
 	}
@@ -37,10 +37,20 @@ summary_open(void)
 	} else {
 		close(low);
 	}
+	if (fcntl(fd, F_SETFL, O_APPEND) != 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int
+summary_open(void)
+{
+	const int fd = summary_memory_file(SUMMARY_FILE_NAME);
 	char number[16];
 	snprintf(number, sizeof number, "%d", fd);
-	if (fcntl(fd, F_SETFL, O_APPEND) != 0
-	    || setenv(SUMMARY_VARIABLE, number, 1) != 0) {
+	if (fd >= 0 && setenv(SUMMARY_VARIABLE, number, 1) != 0) {
 		close(fd);
 		return -1;
 	}

@@ -40,6 +40,10 @@ struct summary {
  * fails. */
 int summary_open(void);
 
+/* A memory file of that name, open for appending, at a number that programs leave alone; -1
+ * if that fails. */
+int summary_memory_file(const char *name);
+
 /* Print the summary to stderr. */
 void summary_print(const struct summary *summary);
 

@@ -114,4 +114,15 @@ check "and adds up" awk '
 	/live objects|rounding|free in|keep|dirty: |muzzy: |retained, but|metadata|other: / { sum += $NF; n++ }
 	/= resident/ { total = $NF }
 	END { exit !(n == 10 && sum == total && total > 0) }' "$tmp/summary"
+
+at_exit() { MALLOC_CONF=stats_print:true,stats_print_opts:$1 "$tmp/p" 2> "$tmp/exit"; }
+at_exit J
+check "stats_print_opts:J prints JSON at exit" $python -m json.tool "$tmp/exit" "$tmp/pretty"
+at_exit P
+check "stats_print_opts:P metrics" $python "$here/prometheus.py" "$tmp/exit"
+at_exit H
+check "stats_print_opts:H a summary" grep -q '^___ Begin tract summary ___$' "$tmp/exit"
+at_exit gmdablxe
+check "and other letters leave parts out" test "$(wc -l < "$tmp/exit")" -lt 60
+check "but not all" grep -q '^Allocated: [0-9]*, active: ' "$tmp/exit"
 exit $failed

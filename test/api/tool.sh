@@ -279,6 +279,51 @@ if grep -q TRACT_SUMMARY_FD "$library"; then
 else
 	skip summary_from_the_library 'this library does not report'
 fi
+# --- the report
+
+expect report_unknown_form 125 "'--report=xml': a form is human, text, json or prometheus" \
+    "$tract" run --report=xml true
+if grep -q TRACT_REPORT "$library"; then
+	# ls closes stderr as it exits.
+	expect report_of_ls 0 '^___ Begin tract summary ___$' "$tract" run --report ls -d /
+	expect_output report_not_on_stdout /
+	expect report_adds_up 0 '^  = resident ' "$tract" run --report=human bash -c 'ls / >&2; ls -d /; :'
+	expect report_status 3 '^--- End tract statistics ---$' \
+	    "$tract" run --report=text bash -c 'exit 3'
+	expect report_json 0 '^  "jemalloc": \{$' "$tract" run --report=json ls -d /
+	expect report_prometheus 0 '^tract_allocated_bytes [0-9]+$' \
+	    "$tract" run --report=prometheus ls -d /
+	expect report_with_summary 0 '^--- tract: ls' "$tract" run --summary --report ls -d /
+	if grep -q '^___ Begin tract summary' "$tmp/err"; then
+		ok report_after_summary
+	else
+		not_ok report_after_summary 'no report'
+	fi
+	expect report_of_the_killed 137 'no report \(the process was killed' \
+	    "$tract" run --report sh -c 'kill -9 $$'
+	# Of the command alone, not of the programs it starts or its forked children.
+	expect report_of_one_process 0 'Begin' "$tract" run --report bash -c '(:); ls -d /; :'
+	if [ "$(grep -c '^___ Begin' "$tmp/err")" -eq 1 ]; then
+		ok report_comes_once
+	else
+		not_ok report_comes_once "more than one"
+	fi
+	if [ -x /usr/bin/perl ]; then
+		rm -f "$tmp/victim"
+		expect report_closed_descriptor 0 'no report' "$tract" run --report /usr/bin/perl -e '
+			use POSIX ();
+			open my $f, ">", $ARGV[0] or die;
+			$ENV{TRACT_REPORT} =~ /^(\d+):/ or die;
+			POSIX::dup2(fileno $f, $1) or die;' "$tmp/victim"
+		if [ -s "$tmp/victim" ]; then
+			not_ok report_spares_other_files "$(cat "$tmp/victim")"
+		else
+			ok report_spares_other_files
+		fi
+	fi
+else
+	skip report 'this library does not report'
+fi
 # A signal sent to `tract' alone reaches the command.
 "$tract" run --summary sh -c 'trap "exit 9" TERM; : >"$0"; while :; do sleep 0.1; done' \
     "$tmp/started" >"$tmp/out" 2>"$tmp/err" &
