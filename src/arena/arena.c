@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/fmt.h"
+#include "config/options.h"
 #include "extent/dss.h"
 #include "os/os.h"
 #include "os/pages.h"
@@ -60,7 +61,10 @@ name_arena(struct arena *arena)
 	struct fmt f;
 
 	fmt_init(&f, arena->name, sizeof arena->name);
-	fmt_print(&f, "%s_%u", arena->is_manual ? "manual" : "auto", arena->index);
+	if (arena->index == arenas_automatic() && opt.oversize_threshold != 0)
+		fmt_print(&f, "auto_oversize");
+	else
+		fmt_print(&f, "%s_%u", arena->is_manual ? "manual" : "auto", arena->index);
 }
 
 struct arena *

@@ -6,6 +6,8 @@
 #include "arena/arena.h"
 #include "base/bits.h"
 #include "cache/tcache.h"
+#include "config/options.h"
+#include "extent/dss.h"
 #include "os/os.h"
 #include "os/pages.h"
 
@@ -372,7 +374,8 @@ gather_pages(struct arena *arena, struct arena_figures *a)
 	struct pac *pac = &arena->pac;
 	struct pac_stats *s = &pac->stats;
 
-	a->dss = "disabled";
+	a->dss =
+	    option_word(&option_table[OPTION_dss], (int)dss_preference(pac->arena_index));
 	a->dirty_decay_ms = pac_decay_ms(pac, DECAY_DIRTY);
 	a->muzzy_decay_ms = pac_decay_ms(pac, DECAY_MUZZY);
 	a->pdirty = pac_dirty_pages(pac);
@@ -397,6 +400,7 @@ gather_records(struct arena *arena, struct arena_figures *a)
 	const struct base_stats base = base_stats(arena->base);
 
 	a->base = base.allocated;
+	a->metadata_thp = base.n_huge;
 	/* Of the address map, the words of what is mapped. */
 	const size_t words = (a->mapped + a->retained) / GRANULE * sizeof(uintptr_t);
 	a->resident = base.resident + align_up(words, os_page_size)

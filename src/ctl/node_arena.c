@@ -14,6 +14,7 @@
 #include "ctl/nodes.h"
 #include "ctl/pin.h"
 #include "ctl/snapshot.h"
+#include "extent/dss.h"
 #include "os/pages.h"
 
 static int
@@ -144,6 +145,72 @@ decay_ms(struct ctl_call *call)
 	return done ? 0 : EFAULT;
 }
 
+/* ORDER CHOICES: the words of the option. False: it is none of them. */
+static bool
+dss_of_word(const char *word, enum dss *preference)
+{
+	const struct option *option = &option_table[OPTION_dss];
+	const char *known;
+
+	for (int i = 0; (known = option_word(option, i)) != NULL; i++) {
+		if (word != NULL && strcmp(word, known) == 0) {
+			*preference = (enum dss)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static const char *
+word_of_dss(enum dss preference)
+{
+	return option_word(&option_table[OPTION_dss], (int)preference);
+}
+
+/* All arenas: those that are made later. */
+static int
+dss(struct ctl_call *call)
+{
+	const unsigned index = call->index[0];
+	const bool is_default = ctl_means_all(index);
+	enum dss new = DSS_DISABLED;
+	const char *word;
+
+	if (call->new != NULL) {
+		memcpy(&word, call->new, sizeof word);
+		if (!dss_of_word(word, &new))
+			return EINVAL;
+	}
+	if (is_default) {
+		call->value.string = word_of_dss(dss_default());
+		return call->new == NULL || dss_set_default(new) ? 0 : EFAULT;
+	}
+	struct arena *arena = arena_pin(index);
+	if (arena == NULL)
+		return EFAULT;
+	call->value.string = word_of_dss(dss_preference(index));
+	const bool done = call->new == NULL || dss_set_preference(index, new);
+	arena_unpin(arena);
+	return done ? 0 : EFAULT;
+}
+
+static int
+oversize_threshold(struct ctl_call *call)
+{
+	struct arena *arena = arena_pin(call->index[0]);
+	size_t new;
+
+	if (arena == NULL)
+		return EFAULT;
+	call->value.size = pac_oversize_threshold(&arena->pac);
+	if (call->new != NULL) {
+		memcpy(&new, call->new, sizeof new);
+		pac_set_oversize_threshold(&arena->pac, new);
+	}
+	arena_unpin(arena);
+	return 0;
+}
+
 /* An automatic arena that does not exist yet is made, to have these hooks. */
 static int
 extent_hooks(struct ctl_call *call)
@@ -246,6 +313,15 @@ name(struct ctl_call *call)
 	ROW(reset, BOOL, 0, 0, reset, 0, "Free all objects of a manual arena at once.") \
 	ROW(destroy, BOOL, 0, 0, destroy, 0, \
 	    "Reset a manual arena, give all its memory back, free its index.") \
+	ROW(dss, STRING, CTL_READ | CTL_WRITE, 0, dss, 0, \
+	    "When it uses sbrk: disabled, primary (before mmap) or secondary (after " \
+	    "it); of " \
+	    "all arenas: what later ones begin with.") \
+	ROW(oversize_threshold, SIZE, CTL_READ | CTL_WRITE, 0, oversize_threshold, 0, \
+	    "Bytes from which an extent is purged as soon as it is freed, and an " \
+	    "object of an " \
+	    "automatic arena goes to the arena for such, if there is one; below 16 " \
+	    "KiB: off.") \
 	ROW(dirty_decay_ms, SSIZE, CTL_READ | CTL_WRITE, 0, decay_ms, DECAY_DIRTY, \
 	    "Milliseconds in which dirty pages are purged; -1 never, 0 at once.") \
 	ROW(muzzy_decay_ms, SSIZE, CTL_READ | CTL_WRITE, 0, decay_ms, DECAY_MUZZY, \

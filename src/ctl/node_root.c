@@ -82,7 +82,8 @@ reset_mutexes(struct ctl_call *call)
 }
 
 #define MUTEXES_ROWS(ROW) \
-	ROW(reset, BOOL, 0, 0, reset_mutexes, 0, "Zero the counters of every lock.")
+	ROW(reset, BOOL, CONFIG_STATS ? 0 : CTL_MISSING, 0, reset_mutexes, 0, \
+	    "Zero the counters of every lock.")
 
 CTL_ROWS(mutexes, MUTEXES_ROWS);
 
@@ -106,7 +107,8 @@ approximate_active(struct ctl_call *call)
 }
 
 #define APPROXIMATE_ROWS(ROW) \
-	ROW(active, SIZE, CTL_READ, 0, approximate_active, 0, \
+	ROW(active, SIZE, CTL_READ | (CONFIG_STATS ? 0 : CTL_MISSING), 0, \
+	    approximate_active, 0, \
 	    "Bytes of pages that hold live objects, now, without a new epoch.")
 
 CTL_ROWS(approximate, APPROXIMATE_ROWS);

@@ -9,6 +9,7 @@
 #include "ctl/ctl.h"
 #include "ctl/gather.h"
 #include "ctl/pin.h"
+#include "extent/dss.h"
 #include "os/pages.h"
 
 struct mutex ctl_lock = MUTEX_INITIALIZER(CTL);
@@ -59,7 +60,7 @@ sum_up(void)
 		/* Relaxed: a counter. */
 		.zero_reallocs = load_relaxed(&ctl_zero_reallocs),
 	};
-	merged.arena.dss = records[0] == NULL ? "" : records[0]->arena.dss;
+	merged.arena.dss = option_word(&option_table[OPTION_dss], (int)dss_default());
 	merged.arena.dirty_decay_ms = pac_decay_ms(&arena_get(0)->pac, DECAY_DIRTY);
 	merged.arena.muzzy_decay_ms = pac_decay_ms(&arena_get(0)->pac, DECAY_MUZZY);
 	gather_mutex(&ctl_lock, &mutexes[PROCESS_MUTEX_ctl]);

@@ -479,7 +479,7 @@ pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
 	    now);
 	mutex_init(&pac->grow_lock, RANK_GROW);
 	pac->grow_next = STEP_FIRST;
-	store_relaxed(&pac->grow_limit, PTRDIFF_MAX & ~(os_page_size - 1));
+	store_relaxed(&pac->grow_limit, SC_LARGE_MAX);
 	store_relaxed(&pac->bounded, load_relaxed(&pac_default_bounded));
 	store_relaxed(&pac->peak_since_ns, now);
 	pac_set_oversize_threshold(pac, opt.oversize_threshold);
