@@ -131,8 +131,9 @@ is_libc_block(const void *block)
 		return false;
 	if ((flags & ~(size_t)1) == 0)
 		return is_in_heap(p, size, (uintptr_t)syscall(SYS_brk, 0UL));
-	return flags == FLAG_MAPPED && header[0] == 0 && p % os_page_size == HEADER_BYTES
-	    && is_aligned(size, os_page_size) && size < PTRDIFF_MAX && !is_ours(p);
+	return flags == FLAG_MAPPED && header[0] == 0
+	    && p % os_kernel_page_size == HEADER_BYTES
+	    && is_aligned(size, os_kernel_page_size) && size < PTRDIFF_MAX && !is_ours(p);
 }
 
 bool

@@ -43,7 +43,10 @@
 
 #define READ_WRITE (PROT_READ | PROT_WRITE)
 
-size_t os_page_size = 4096;
+#define PAGE_MIN ((size_t)1 << CONFIG_LG_PAGE)
+
+size_t os_kernel_page_size = 4096;
+size_t os_page_size = PAGE_MIN;
 bool os_overcommits = true;
 enum os_thp os_thp_mode = OS_THP_UNSUPPORTED;
 bool os_has_lazy_free;
@@ -150,7 +153,8 @@ os_pages_boot(void)
 {
 	size_t page_size = getauxval(AT_PAGESZ);
 	if (page_size != 0)
-		os_page_size = page_size;
+		os_kernel_page_size = page_size;
+	os_page_size = max_size(os_kernel_page_size, PAGE_MIN);
 	os_overcommits = read_overcommits();
 	os_thp_mode = read_thp_mode();
 	os_has_lazy_free = probe_lazy_free();
@@ -228,7 +232,7 @@ map_at(void *at, size_t size, int protection)
 static void *
 map_and_trim(size_t size, size_t alignment, int protection)
 {
-	size_t total = checked_add(size, alignment - os_page_size);
+	size_t total = checked_add(size, alignment - os_kernel_page_size);
 	if (total == SIZE_TOO_LARGE)
 		return NULL;
 	char *start = sys_map(NULL, total, protection, 0);

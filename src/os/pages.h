@@ -21,7 +21,9 @@ enum os_commit { OS_RESERVED, OS_COMMITTED };
 enum os_thp { OS_THP_ALWAYS, OS_THP_MADVISE, OS_THP_NEVER, OS_THP_UNSUPPORTED };
 
 /* Set once by os_pages_boot, before the first mapping. */
-extern size_t os_page_size; /* the kernel's page, >= 4096 */
+extern size_t os_kernel_page_size; /* >= 4096 */
+/* The allocator's page: the larger of the kernel's and the granule of the address map. */
+extern size_t os_page_size;
 extern bool
     os_overcommits; /* false when vm.overcommit_memory is 2: reserve, then commit */
 extern enum os_thp os_thp_mode; /* of /sys/kernel/mm/transparent_hugepage/enabled */

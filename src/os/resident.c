@@ -43,7 +43,7 @@ os_process_resident(void)
 	}
 	if (os_read_file("/proc/self/statm", text, sizeof text) == 0)
 		return 0;
-	return number_after(text, " ") * os_page_size;
+	return number_after(text, " ") * os_kernel_page_size;
 }
 
 /*
@@ -57,14 +57,14 @@ look(struct os_resident *window, uintptr_t addr)
 	size_t n = 0;
 
 	memset(window->is_resident, UNSEEN, sizeof window->is_resident);
-	(void)mincore((void *)addr, OS_RESIDENT_PAGES * os_page_size,
+	(void)mincore((void *)addr, OS_RESIDENT_PAGES * os_kernel_page_size,
 	    window->is_resident);
 	while (n < OS_RESIDENT_PAGES && window->is_resident[n] != UNSEEN)
 		n++;
 	if (n == 0)
 		window->is_resident[n++] = 0;
 	window->first = addr;
-	window->end = addr + n * os_page_size;
+	window->end = addr + n * os_kernel_page_size;
 	errno = saved_errno;
 }
 
@@ -78,9 +78,10 @@ os_resident_bytes(struct os_resident *window, uintptr_t addr, size_t size)
 		if (addr < window->first || addr >= window->end)
 			look(window, addr);
 		const size_t until = window->end < end ? window->end : end;
-		for (; addr < until; addr += os_page_size)
-			n += window->is_resident[(addr - window->first) / os_page_size]
+		for (; addr < until; addr += os_kernel_page_size)
+			n += window->is_resident[(addr - window->first)
+				 / os_kernel_page_size]
 			    & 1;
 	}
-	return n * os_page_size;
+	return n * os_kernel_page_size;
 }

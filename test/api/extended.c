@@ -276,7 +276,8 @@ TEST(an_extra_that_leads_too_far_is_cut)
 
 TEST(an_extent_grows_and_shrinks_in_place)
 {
-	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t page, length = sizeof page;
+	REQUIRE(t_mallctl("arenas.page", &page, &length, NULL, 0) == 0);
 	const unsigned arena = made_by("arenas.create");
 	const int flags = MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE;
 	char *p = t_mallocx(100 * page, flags);

@@ -51,15 +51,20 @@ TEST(number_and_bytes_are_bounded_and_the_oldest_go_first)
 {
 	struct tcache *tc = new_tcache();
 	struct edata *last = NULL;
+	const size_t first = align_up(40960, os_page_size);
 
 	for (unsigned i = 0; i < 3 * TCACHE_LARGE_COUNT; i++) {
-		last = new_extent(arena_get(0), 40960 + i * os_page_size);
+		/* Three sizes, as many of each as are kept. */
+		last = new_extent(arena_get(0),
+		    first + i / TCACHE_LARGE_COUNT * os_page_size);
 		CHECK(tcache_large_keep(tc, last));
 		CHECK(tc->n_large <= TCACHE_LARGE_COUNT);
 	}
 	CHECK_EQ(tc->n_large, TCACHE_LARGE_COUNT);
-	CHECK(tcache_large_take(tc, 40960) == NULL);
-	CHECK(tcache_large_take(tc, last->size) == last);
+	CHECK(tcache_large_take(tc, first) == NULL);
+	CHECK(tcache_large_take(tc, first + os_page_size) == NULL);
+	last = tcache_large_take(tc, first + 2 * os_page_size);
+	REQUIRE(last != NULL);
 	large_free(last);
 	for (unsigned i = 0; i < 10; i++) {
 		CHECK(tcache_large_keep(tc, new_extent(arena_get(0), TCACHE_LARGE_MAX)));

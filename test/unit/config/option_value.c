@@ -400,7 +400,7 @@ static void
 try_lg_alias(void)
 {
 	takes("3", "8");
-	takes("12", "4096");
+	takes("14", "16384");
 	takes("15", "32768");
 	takes("16", "32768");
 	takes("63", "32768");
@@ -416,10 +416,13 @@ try_lg_alias(void)
 static void
 try_ratio_alias(void)
 {
+	char page[24];
+
+	snprintf(page, sizeof(page), "%zu", (size_t)1 << CONFIG_LG_PAGE);
 	takes("1", "2097152");
 	takes("0.5", "1048576");
-	takes("0.000001", "4096"); /* at least a page */
-	takes("0", "4096");
+	takes("0.000001", page); /* at least a page */
+	takes("0", page);
 	takes("default", initial);
 	refuses("1.1", OUT_OF_RANGE);
 	refuses("2", OUT_OF_RANGE);

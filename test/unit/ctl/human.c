@@ -49,7 +49,7 @@ begin(void)
 TEST(the_kernel_tells_which_pages_are_there)
 {
 	static struct os_resident window;
-	const size_t page = os_page_size;
+	const size_t page = os_kernel_page_size;
 	char *p = mmap(NULL, 8 * page, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 

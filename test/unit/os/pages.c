@@ -68,7 +68,11 @@ is_filled(const char *p, size_t size, char value)
 TEST(boot_reads_the_kernels_page_size)
 {
 	boot();
-	CHECK_EQ(os_page_size, (size_t)sysconf(_SC_PAGESIZE));
+	CHECK_EQ(os_kernel_page_size, (size_t)sysconf(_SC_PAGESIZE));
+	CHECK(os_page_size >= os_kernel_page_size
+	    && os_page_size >= (size_t)1 << CONFIG_LG_PAGE);
+	CHECK(os_page_size == os_kernel_page_size
+	    || os_page_size == (size_t)1 << CONFIG_LG_PAGE);
 	CHECK_EQ(errno, UNTOUCHED_ERRNO);
 }
 
