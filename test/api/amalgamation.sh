@@ -38,7 +38,8 @@ check()
 # have COMMAND...: can it compile?
 have()
 {
-	echo 'int main(void) { return 0; }' | "$@" -x c -o probe - 2> /dev/null
+	echo '#include <stdlib.h>
+	int main(void) { return 0; }' | "$@" -x c -o probe - 2> /dev/null
 }
 
 strict='-std=gnu11 -Wall -Wextra -Werror'
@@ -50,17 +51,19 @@ check 'is written' "$src/scripts/amalgamate" .
 check "a copy by $cc -O2" $cc $strict -O2 -g1 -DTRACT_PREFIX=foo_ -c -o foo.o tract.c
 check "another by $other -O0" $other $strict -O0 -g1 -DTRACT_PREFIX=bar_ -c -o bar.o tract.c
 
-# Two copies and libc's malloc in one process.
+# Two copies and libc's malloc in one process; it is run by the command given.
 two_copies()
 {
 	for copy in foo bar; do
 		$cc $strict -O1 -I. -DCOPY=$copy -DTRACT_PREFIX=${copy}_ -c -o table-$copy.o \
 		    "$programs/amalgamation.c" || return 1
 	done
-	$cc $strict -O1 -pthread -o two "$programs/amalgamation.c" table-foo.o table-bar.o foo.o bar.o &&
-	    FOO_MALLOC_CONF=narenas:3 BAR_MALLOC_CONF=narenas:5 MALLOC_CONF=narenas:7 ./two
+	$cc $strict -O1 -pthread $static -o two "$programs/amalgamation.c" table-foo.o table-bar.o \
+	    foo.o bar.o &&
+	    FOO_MALLOC_CONF=narenas:3 BAR_MALLOC_CONF=narenas:5 MALLOC_CONF=narenas:7 "$@" ./two
 }
-check 'two copies and libc: options, objects, threads, fork' two_copies
+static=''
+check 'two copies and libc: options, objects, threads, fork' two_copies env
 
 # Nothing but the prefix's names is defined for other files.
 only_prefixed()
@@ -113,5 +116,15 @@ if have musl-gcc; then
 	check 'it is the malloc of a program on musl' replaces -static
 else
 	echo 'ok - amalgamation: musl # SKIP no musl-gcc'
+fi
+
+# Another processor, and pages of 16 KiB in tract's map.
+cc=aarch64-linux-gnu-gcc static=-static
+if have $cc -static && command -v qemu-aarch64-static > /dev/null; then
+	check 'a copy for arm64' $cc $strict -O2 -DTRACT_PREFIX=foo_ -c -o foo.o tract.c
+	check 'another for arm64' $cc $strict -O2 -DTRACT_PREFIX=bar_ -c -o bar.o tract.c
+	check 'two copies on arm64' two_copies qemu-aarch64-static
+else
+	echo 'ok - amalgamation: arm64 # SKIP no cross compiler or no emulator'
 fi
 exit $status
