@@ -99,11 +99,17 @@ function scan_constants(file, text,	n, i, list)
 			define_name(file, substr(list[i], RSTART, RLENGTH))
 }
 
-function scan(file,	line, body, i, is_static, multi)
+function scan(file,	line, body, i, is_static, held)
 {
-	body = ""
+	body = held = ""
 	while ((getline line < file) > 0) {
 		line = without_comments(line)
+		# A name that stands in the line below its type.
+		if (held != "" && line ~ /^    [a-z]/)
+			line = held line
+		held = line ~ /^(static|extern) [^;=({]*(_Atomic\([^()]*\))?$/ ? line : ""
+		if (held != "" && line ~ /_Atomic/)
+			continue
 		if (body == "enum" && line !~ /^\}/) {
 			if (match(line, /^[ \t]+[A-Za-z_][A-Za-z_0-9]*/) && line !~ /LOCK_RANK/)
 				scan_constants(file, line)
