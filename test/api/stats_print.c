@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * malloc_stats_print: lines that tools look for, options, and JSON that a strict parser
- * accepts.
+ * accepts; all forms while threads work.
  */
+#include <pthread.h>
 #include <tract/tract.h>
 
 #include "harness/json.h"
@@ -144,6 +145,45 @@ TEST(destroyed_arenas_are_reported)
 	CHECK(json_value("/jemalloc/stats.arenas/destroyed/small/nmalloc") != NULL);
 	CHECK(strstr(print(""), "\nDestroyed arenas stats:\n") != NULL);
 	CHECK(strstr(print("d"), "\nDestroyed arenas stats:\n") == NULL);
+}
+
+/* ---- While threads work. ---- */
+
+static _Atomic(bool) is_over;
+
+static void *
+work(void *seed)
+{
+	unsigned random = (unsigned)(uintptr_t)seed;
+	void *kept[64] = { NULL };
+
+	while (!is_over) {
+		random = random * 1664525 + 1013904223;
+		void **slot = &kept[random >> 26];
+		t_free(*slot);
+		*slot = t_malloc((random >> 8) % 60000);
+	}
+	for (unsigned i = 0; i < 64; i++)
+		t_free(kept[i]);
+	return NULL;
+}
+
+TEST(every_form_is_printed_while_threads_work)
+{
+	pthread_t threads[4];
+
+	for (uintptr_t i = 0; i < 4; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, work, (void *)(i + 1)) == 0);
+	for (unsigned round = 0; round < 10; round++) {
+		CHECK(json_parse(print("J")));
+		CHECK(strstr(print("P"), "\ntract_bytes{state=\"live\"} ") != NULL);
+		CHECK(strstr(print("H"), "\n  = resident ") != NULL);
+		const char *text = print("");
+		CHECK_STR(text + strlen(text) - 30, "\n--- End tract statistics ---\n");
+	}
+	is_over = true;
+	for (unsigned i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
 }
 
 static char *message;
