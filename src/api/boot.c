@@ -108,6 +108,8 @@ boot_core(void)
 		size_class_boot(os_page_size);
 		alloc_boot();
 		read_options();
+		if (opt.slab_sizes != NULL)
+			size_class_set_slabs(opt.slab_sizes);
 		mutex_max_spin = opt.mutex_max_spin;
 		has_options = true;
 	}

@@ -123,24 +123,44 @@ slab_size_for(uint32_t reg_size, uint32_t page_size)
 	return first;
 }
 
+static void
+set_geometry(unsigned szind, uint32_t slab_size)
+{
+	const uint32_t reg_size = (uint32_t)size_class_sizes[szind];
+	const size_t nregs = min_size(slab_size / reg_size, SLAB_MAXREGS);
+	const uint64_t rounded = ((uint64_t)1 << 32) + reg_size - 1;
+
+	slab_geometry[szind] = (struct slab_geometry){
+		.slab_size = slab_size,
+		.reg_size = reg_size,
+		.nregs = (uint16_t)nregs,
+		.wake = (uint16_t)max_size(1, min_size(nregs / 16, 8)),
+		.reciprocal = (uint32_t)(rounded / reg_size),
+	};
+}
+
 void
 size_class_boot(size_t page_size)
 {
 	assert(is_pow2(page_size) && page_size >= 4096 && page_size <= SLAB_MAX);
 	page = page_size;
 
-	for (unsigned i = 0; i < SC_NOWNED; i++) {
-		uint32_t reg_size = (uint32_t)size_class_sizes[i];
-		uint32_t slab_size = slab_size_for(reg_size, (uint32_t)page_size);
-		size_t nregs = min_size(slab_size / reg_size, SLAB_MAXREGS);
-		uint64_t rounded = ((uint64_t)1 << 32) + reg_size - 1;
-		slab_geometry[i] = (struct slab_geometry){
-			.slab_size = slab_size,
-			.reg_size = reg_size,
-			.nregs = (uint16_t)nregs,
-			.wake = (uint16_t)max_size(1, min_size(nregs / 16, 8)),
-			.reciprocal = (uint32_t)(rounded / reg_size),
-		};
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		set_geometry(i,
+		    slab_size_for((uint32_t)size_class_sizes[i], (uint32_t)page_size));
+}
+
+void
+size_class_set_slabs(const uint16_t *npages)
+{
+	for (unsigned i = 0; i < SC_NBINS; i++) {
+		const size_t reg_size = size_class_sizes[i];
+		const size_t least = align_up(reg_size, page),
+			     most = min_size(SLAB_MAX,
+				 align_up(SLAB_MAXREGS * reg_size, page));
+		if (npages[i] != OPTION_LIST_UNSET)
+			set_geometry(i,
+			    (uint32_t)max_size(least, min_size(npages[i] * page, most)));
 	}
 }
 

@@ -72,6 +72,13 @@ extern const size_t size_class_sizes[SC_NSIZES];
  */
 void size_class_boot(size_t page_size);
 
+/*
+ * Other slabs for the small classes: npages[szind] pages each, brought to between one and
+ * SLAB_MAXREGS regions and 256 KiB; OPTION_LIST_UNSET leaves a class as it is.  After
+ * size_class_boot and before the first slab (opt.slab_sizes).
+ */
+void size_class_set_slabs(const uint16_t *npages);
+
 static inline size_t
 size_class_size(unsigned szind)
 {

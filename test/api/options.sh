@@ -27,7 +27,8 @@ for option in tcache:false tcache_max:0 tcache_max:1000 narenas:1 narenas:64 ret
     dirty_decay_ms:0 dirty_decay_ms:-1 muzzy_decay_ms:0 muzzy_decay_ms:100 \
     dirty_decay_ms:0,muzzy_decay_ms:0,retain:false oversize_threshold:65536 \
     lg_extent_max_active_fit:0 lg_extent_max_active_fit:64 mutex_max_spin:0 mutex_max_spin:-1 \
-    disable_large_size_classes:false junk:true,tcache:false zero:true,retain:false; do
+    disable_large_size_classes:false slab_sizes:1-14336:1 \
+    slab_sizes:1-14336:512 'slab_sizes:16-64:3|1024-4096:9' narenas_ratio:0.01 junk:true,tcache:false zero:true,retain:false; do
 	check "a program works with $option" with $option works
 done
 

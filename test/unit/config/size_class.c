@@ -165,6 +165,51 @@ TEST(region_index_by_reciprocal_is_exact_at_every_offset)
 	size_class_boot(4096);
 }
 
+/* What slab_sizes asks for, brought to what a slab can be. */
+static size_t
+slab_wanted(size_t reg_size, size_t npages, size_t page)
+{
+	size_t size = npages * page;
+
+	while (size > 256 * 1024
+	    || (size > page && size - page >= SLAB_MAXREGS * reg_size))
+		size -= page;
+	while (size < reg_size)
+		size += page;
+	return size;
+}
+
+TEST(slabs_have_the_pages_that_are_asked_for_within_bounds)
+{
+	static const uint16_t wanted[] = { 1, 2, 3, 7, 16, 64, 512 };
+
+	for (unsigned p = 0; p < COUNT_OF(page_sizes); p++) {
+		for (unsigned w = 0; w < COUNT_OF(wanted); w++) {
+			uint16_t npages[SC_NBINS];
+			size_class_boot(page_sizes[p]);
+			const struct slab_geometry kept = slab_geometry[5];
+			for (unsigned i = 0; i < SC_NBINS; i++)
+				npages[i] = i == 5 ? OPTION_LIST_UNSET : wanted[w];
+			size_class_set_slabs(npages);
+			CHECK(memcmp(&kept, &slab_geometry[5], sizeof kept) == 0);
+			for (unsigned i = 0; i < SC_NBINS; i++) {
+				const struct slab_geometry *g = &slab_geometry[i];
+				if (i == 5)
+					continue;
+				CHECK_EQ(g->slab_size,
+				    slab_wanted(g->reg_size, wanted[w], page_sizes[p]));
+				CHECK_EQ(g->nregs,
+				    min_size(g->slab_size / g->reg_size, SLAB_MAXREGS));
+				CHECK(g->nregs >= 1 && g->wake >= 1);
+				CHECK_EQ((uint64_t)(g->slab_size - 1) * g->reciprocal
+					>> 32,
+				    (g->slab_size - 1) / g->reg_size);
+			}
+		}
+	}
+	size_class_boot(4096);
+}
+
 TEST(usable_size_is_the_class_or_whole_pages)
 {
 	for (unsigned p = 0; p < COUNT_OF(page_sizes); p++) {
