@@ -6,6 +6,7 @@
 #include "api/alloc.h"
 #include "api/exit.h"
 #include "api/fork.h"
+#include "api/interval.h"
 #include "api/names.h"
 #include "arena/arena.h"
 #include "config/options.h"
@@ -131,6 +132,7 @@ boot_rest(void)
 	threads_boot(modes);
 	fork_boot();
 	exit_boot();
+	interval_boot();
 }
 
 COLD bool

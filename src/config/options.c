@@ -394,7 +394,7 @@ check_together(void (*print)(const char *line))
 {
 	if (os_thp_mode == OS_THP_UNSUPPORTED)
 		withdraw(OPTION_thp, &opt.thp, THP_DEFAULT, "No THP support", print);
-	if (!os_has_sbrk)
+	if (!CONFIG_DSS || !os_has_sbrk)
 		withdraw(OPTION_dss, &opt.dss, DSS_DISABLED, "Error setting dss", print);
 	if (opt.prof_leak_error && !opt.prof_final) {
 		print("<tract>: Without prof_final nothing is an error: "

@@ -91,7 +91,7 @@ dss_contains(const void *addr)
 bool
 dss_is_usable(void)
 {
-	return os_has_sbrk;
+	return CONFIG_DSS && os_has_sbrk;
 }
 
 /* ---- preferences ---- */
