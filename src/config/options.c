@@ -396,6 +396,8 @@ check_together(void (*print)(const char *line))
 		withdraw(OPTION_thp, &opt.thp, THP_DEFAULT, "No THP support", print);
 	if (!CONFIG_DSS || !os_has_sbrk)
 		withdraw(OPTION_dss, &opt.dss, DSS_DISABLED, "Error setting dss", print);
+	if (opt.process_madvise_max_batch != 0 && !os_pages_can_purge_many())
+		opt.process_madvise_max_batch = 0;
 	if (opt.prof_leak_error && !opt.prof_final) {
 		print("<tract>: Without prof_final nothing is an error: "
 		      "prof_leak_error:true\n");

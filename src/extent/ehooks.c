@@ -387,6 +387,17 @@ ehooks_merge(struct ehooks *eh, void *a, size_t size_a, void *b, size_t size_b,
 	return done;
 }
 
+unsigned
+ehooks_purge_many(struct ehooks *eh, const struct iovec *extents, unsigned n)
+{
+	const bool is_trusted =
+	    opt.trust_madvise || load_relaxed(&zeroing) == ZEROING_WORKS;
+
+	return is_trusted && ehooks_purge_zeroes(eh) && ehooks_are_default(eh)
+	    ? os_pages_purge_many(extents, n)
+	    : 0;
+}
+
 bool
 ehooks_purge_zeroes(struct ehooks *eh)
 {

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 #include "base/atomic.h"
 #include "tract/extent_hooks.h"
@@ -63,6 +64,9 @@ bool ehooks_split(struct ehooks *eh, void *addr, size_t size, size_t size_a,
     bool committed);
 bool ehooks_merge(struct ehooks *eh, void *a, size_t size_a, void *b, size_t size_b,
     bool committed);
+/* Forced purge of n whole extents in one call: how many of them, from the first on, are purged and
+ * read as zero.  None where only the one hook may be asked. */
+unsigned ehooks_purge_many(struct ehooks *eh, const struct iovec *extents, unsigned n);
 /* After ehooks_purge_forced succeeded, does the range read as zero?  Plain memory only. */
 bool ehooks_purge_zeroes(struct ehooks *eh);
 

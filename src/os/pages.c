@@ -24,6 +24,7 @@
 #include "base/checked.h"
 #include "os/inject.h"
 #include "os/os.h"
+#include "os/syscall.h"
 
 /* Kernel constants that older headers lack; kernels that do not know them are coped with below. */
 #ifndef MAP_FIXED_NOREPLACE
@@ -31,6 +32,12 @@
 #endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
 #endif
 #ifndef MADV_FREE
 #define MADV_FREE 8
@@ -320,6 +327,52 @@ os_pages_purge_forced(void *addr, size_t size)
 {
 	assert(is_page_range(addr, size));
 	return sys_advise(addr, size, MADV_DONTNEED);
+}
+
+/* Ranges that so many bytes, from the first on, cover whole. */
+static unsigned
+count_whole(const struct iovec *ranges, unsigned n, ssize_t bytes)
+{
+	unsigned i = 0;
+
+	for (; i < n && bytes > 0 && (size_t)bytes >= ranges[i].iov_len; i++)
+		bytes -= (ssize_t)ranges[i].iov_len;
+	return i;
+}
+
+unsigned
+os_pages_purge_many(const struct iovec *ranges, unsigned n)
+{
+	const int injected = inject_errno("advise");
+	ssize_t bytes = -1;
+
+	assert(n <= OS_PURGE_MANY);
+	if (injected != 0)
+		return injected == INJECT_IGNORED ? n : 0;
+	int saved_errno = errno;
+	/* A descriptor for the moment: one that is kept would be the program's to close, and a
+	 * forked child's parent. */
+	const int process = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (process >= 0) {
+		bytes = syscall(SYS_process_madvise, process, ranges, (size_t)n,
+		    MADV_DONTNEED, 0u);
+		sys_close(process);
+	}
+	errno = saved_errno;
+	return count_whole(ranges, n, bytes);
+}
+
+COLD bool
+os_pages_can_purge_many(void)
+{
+	void *page = sys_map(NULL, os_page_size, READ_WRITE, 0);
+	const struct iovec range = { page, os_page_size };
+
+	if (page == NULL)
+		return false;
+	const bool can = os_pages_purge_many(&range, 1) == 1;
+	(void)give_back(page, os_page_size);
+	return can;
 }
 
 bool

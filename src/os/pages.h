@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "tract_config.h"
 
@@ -46,8 +47,16 @@ bool os_pages_commit(void *addr, size_t size);     /* false where os_overcommits
 bool os_pages_decommit(void *addr, size_t size);   /* false where os_overcommits */
 bool os_pages_purge_lazy(void *addr, size_t size); /* MADV_FREE: contents may vanish */
 bool os_pages_purge_forced(void *addr,
-    size_t size);                            /* MADV_DONTNEED: reads as zero afterwards */
-bool os_pages_huge(void *addr, size_t size); /* MADV_HUGEPAGE */
+    size_t size); /* MADV_DONTNEED: reads as zero afterwards */
+/*
+ * The forced purge of n ranges, at most OS_PURGE_MANY, by one call of process_madvise: how many of
+ * them, from the first on, are purged.  0 where the kernel has no such call, or not for this process.
+ */
+#define OS_PURGE_MANY 128
+unsigned os_pages_purge_many(const struct iovec *ranges, unsigned n);
+/* Does it work here?  Found out by trying. */
+bool os_pages_can_purge_many(void);
+bool os_pages_huge(void *addr, size_t size);      /* MADV_HUGEPAGE */
 bool os_pages_nohuge(void *addr, size_t size);    /* MADV_NOHUGEPAGE */
 bool os_pages_protect(void *addr, size_t size);   /* no access */
 bool os_pages_unprotect(void *addr, size_t size); /* read and write again */

@@ -101,6 +101,45 @@ pac_purge_now(struct pac *pac, struct edata *e)
 	purge(pac, DECAY_DIRTY, e, PURGE_EVERYTHING);
 }
 
+/* In one system call as many as can be, the rest one by one. */
+static void
+dispose_many(struct pac *pac, enum decay_kind kind, struct edata **extents, unsigned n)
+{
+	struct iovec ranges[OS_PURGE_MANY];
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		ranges[i] = (struct iovec){ edata_base(extents[i]), extents[i]->size };
+	const unsigned n_purged = ehooks_purge_many(pac->ehooks, ranges, n);
+	for (unsigned i = 0; i < n_purged; i++) {
+		bytes += extents[i]->size;
+		extents[i]->zeroed = true;
+	}
+	/* Before anybody can take them, so that no sum is ever too large. */
+	fetch_add_relaxed(&pac->stats.purged[kind].n_advise, n_purged != 0);
+	fetch_add_relaxed(&pac->stats.purged[kind].n_pages, bytes / os_page_size);
+	fetch_sub_relaxed(&pac->stats.mapped, bytes);
+	fetch_add_relaxed(&pac->stats.retained, bytes);
+	for (unsigned i = 0; i < n_purged; i++)
+		ecache_put(&pac->retained, extents[i]);
+	for (unsigned i = n_purged; i < n; i++)
+		purge(pac, kind, extents[i], PURGE_EVERYTHING);
+}
+
+static_assert(OS_PURGE_MANY == 128, "the upper bound of opt.process_madvise_max_batch");
+
+/* How many extents at a time may be disposed of; 0: they are not, or not by forced purging. */
+static unsigned
+batch_size(struct pac *pac, enum decay_kind kind, enum purge_extent how)
+{
+	const bool is_disposed = kind == DECAY_MUZZY || how == PURGE_EVERYTHING
+	    || decay_get_ms(&pac->decay[DECAY_MUZZY]) == 0;
+
+	return is_disposed && opt.retain && os_overcommits
+	    ? (unsigned)opt.process_madvise_max_batch
+	    : 0;
+}
+
 /* Purge down to `limit' pages; at most what is there now, so that it ends. */
 static void
 purge_to(struct pac *pac, enum decay_kind kind, size_t limit, enum purge_extent how)
@@ -108,7 +147,9 @@ purge_to(struct pac *pac, enum decay_kind kind, size_t limit, enum purge_extent 
 	struct ecache *ec = kind == DECAY_DIRTY ? &pac->dirty : &pac->muzzy;
 	const size_t present = ecache_pages(ec) * GRANULE;
 	size_t left = present > limit * os_page_size ? present - limit * os_page_size : 0;
-	struct edata *e;
+	const unsigned batch = batch_size(pac, kind, how);
+	struct edata *extents[OS_PURGE_MANY], *e;
+	unsigned n = 0;
 
 	if (left == 0)
 		return;
@@ -116,8 +157,18 @@ purge_to(struct pac *pac, enum decay_kind kind, size_t limit, enum purge_extent 
 	while (left != 0
 	    && (e = ecache_take_oldest(ec, max_size(left, PURGE_CUT_MIN))) != NULL) {
 		left -= min_size(left, e->size);
-		purge(pac, kind, e, how);
+		if (batch == 0) {
+			purge(pac, kind, e, how);
+			continue;
+		}
+		extents[n++] = e;
+		if (n == batch) {
+			dispose_many(pac, kind, extents, n);
+			n = 0;
+		}
 	}
+	if (n != 0)
+		dispose_many(pac, kind, extents, n);
 }
 
 /* ---- when ------------------------------------------------------------------------------------ */

@@ -307,6 +307,32 @@ fail_unmaps(const char *what)
 	return fails_unmap(what) ? ENOMEM : 0;
 }
 
+TEST(many_ranges_are_purged_by_one_call_where_the_kernel_can)
+{
+	enum { RANGES = OS_PURGE_MANY };
+	struct iovec ranges[RANGES];
+
+	boot();
+	if (!os_pages_can_purge_many())
+		SKIP("no process_madvise for one's own memory");
+	char *p = map(NULL, 2 * RANGES * os_page_size, os_page_size);
+	REQUIRE(p != NULL);
+	memset(p, 1, 2 * RANGES * os_page_size);
+	for (size_t i = 0; i < RANGES; i++)
+		ranges[i] = (struct iovec){ p + 2 * i * os_page_size, os_page_size };
+	CHECK_EQ(os_pages_purge_many(ranges, RANGES), RANGES);
+	for (size_t i = 0; i < 2 * RANGES; i++)
+		CHECK(is_filled(p + i * os_page_size, os_page_size, i % 2));
+	/* One that is not mapped ends it; those before it count. */
+	memset(p, 1, 2 * RANGES * os_page_size);
+	CHECK(os_pages_unmap(ranges[5].iov_base, os_page_size));
+	const unsigned n = os_pages_purge_many(ranges, RANGES);
+	CHECK(n <= 5);
+	for (size_t i = 0; i < n; i++)
+		CHECK(is_filled(ranges[i].iov_base, os_page_size, 0));
+	CHECK_EQ(errno, UNTOUCHED_ERRNO);
+}
+
 TEST(what_could_not_be_unmapped_is_unmapped_later)
 {
 	static char before[1 << 20], after[1 << 20];
