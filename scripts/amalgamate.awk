@@ -188,7 +188,7 @@ function write_declaration(text,	at, comment, list, n, i, out)
 	at = index(text, ";")
 	comment = substr(text, at)
 	text = substr(text, 1, at - 1)
-	if (text ~ /EXPORT|OPERATOR\(|^static|^typedef|^[A-Z_]+\(/ || text !~ /\(|^extern/)
+	if (text ~ /EXPORT|OPERATOR\(|^(static|typedef|struct [a-z_0-9]+$)|^[A-Z_]+\(/)
 		out = text
 	else if (text ~ /^extern / && text ~ /\(\*/)
 		out = linked(text)
