@@ -455,6 +455,60 @@ TEST(hooks_read_copied_and_written_back_serve)
 	CHECK_EQ(run(index, "destroy"), 0);
 }
 
+/* ---- Replacing them at any time. ------------------------------------------------------------- */
+
+static _Atomic(bool) stop;
+
+static void *
+use_arena(void *arg)
+{
+	const int flags = FLAGS(*(unsigned *)arg);
+
+	for (unsigned round = 0; !stop; round++) {
+		char *p[50];
+		for (unsigned i = 0; i < 50; i++) {
+			const size_t size = i % 10 == 0 ? 1 << 20 : 100 + 300 * i;
+			REQUIRE((p[i] = API(mallocx)(size, flags)) != NULL);
+			p[i][0] = p[i][size - 1] = (char)i;
+		}
+		for (unsigned i = 0; i < 50; i++) {
+			CHECK_EQ(p[i][0], (char)i);
+			API(dallocx)(p[i], flags);
+		}
+		if (round % 4 == 0)
+			CHECK_EQ(run(*(unsigned *)arg, "purge"), 0);
+	}
+	return NULL;
+}
+
+TEST(hooks_can_be_replaced_while_others_use_the_arena)
+{
+	unsigned index = 0;
+	size_t length = sizeof index;
+	pthread_t threads[3];
+
+	REQUIRE(API(mallctl)("arenas.create", &index, &length, NULL, 0) == 0);
+	default_hooks = read_hooks(index);
+	extent_hooks_t a = *default_hooks, b = *default_hooks,
+		       *tables[] = { &a, &b, NULL };
+	a.alloc = alloc_that_allocates;
+	b.alloc = alloc_and_advise;
+	b.purge_forced = NULL;
+	set_decay(index, 0, 0);
+	stop = false;
+	for (unsigned i = 0; i < 3; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, use_arena, &index) == 0);
+	for (unsigned i = 0; i < 600; i++) {
+		REQUIRE(WRITE(node(index, "extent_hooks"), tables[i % 3]) == 0);
+		usleep(500);
+	}
+	stop = true;
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	check_arena(index);
+	CHECK_EQ(run(index, "destroy"), 0);
+}
+
 /* The default table, called as a program calls it: not through an arena. */
 TEST(the_default_hooks_can_be_called_directly)
 {

@@ -201,6 +201,12 @@ live_and_die(unsigned way)
 	/* Many calls of alloc. */
 	CHECK_EQ(WRITE(node(index, "retain_grow_limit"), limit), 0);
 	work_in_arena(index);
+	if (way & WAY_METADATA) {
+		/* From the start again, on memory that is there. */
+		CHECK_EQ(run(index, "reset"), 0);
+		CHECK_EQ(load_relaxed(&arena_get(index)->pac.stats.active_pages), 0);
+		work_in_arena(index);
+	}
 	const size_t abandoned = load_relaxed(&arena_get(index)->pac.stats.abandoned_vm);
 	region.takes_pinned = true;
 	CHECK_EQ(run(index, "destroy"), 0);

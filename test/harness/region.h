@@ -47,9 +47,9 @@ static struct region {
 	extent_hooks_t hooks;
 	pthread_mutex_t lock;
 	char *first;
-	size_t n_pages;
-	uint8_t *pages;     /* enum region_page */
-	uint32_t *mappings; /* number of the alloc call */
+	size_t n_pages, n_used; /* n_used: one past the last page ever handed out */
+	uint8_t *pages;         /* enum region_page */
+	uint32_t *mappings;     /* number of the alloc call */
 	bool *is_pinned;
 	uint32_t n_mappings;
 	uint64_t seed;
@@ -111,12 +111,22 @@ region_turn(void *addr, size_t size, enum region_page from, enum region_page to)
 	}
 }
 
+/* What is taken away keeps its contents, and costs no page fault when it is handed out again. */
 static void
 region_access(void *addr, size_t size, bool allowed)
 {
-	REQUIRE(mmap(addr, size, allowed ? PROT_READ | PROT_WRITE : PROT_NONE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0)
-	    == addr);
+	REQUIRE(mprotect(addr, size, allowed ? PROT_READ | PROT_WRITE : PROT_NONE) == 0);
+}
+
+/* Beyond what was ever handed out it is zero anyway. */
+static void
+region_zero(char *addr, size_t size)
+{
+	char *const used_end = region.first + region.n_used * os_page_size;
+
+	if (addr < used_end)
+		memset(addr, 0,
+		    addr + size < used_end ? size : (size_t)(used_end - addr));
 }
 
 static bool
@@ -187,8 +197,12 @@ region_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignmen
 		    && (region.zero_lie
 			|| (!*zero && test_random_below(&region.seed, 2) == 0)))
 			memset(p, REGION_GARBAGE, size);
-		else if (*commit)
+		else if (*commit) {
+			region_zero(p, size);
 			*zero = true;
+		}
+		const size_t end = (size_t)(p - region.first + size) / os_page_size;
+		region.n_used = end > region.n_used ? end : region.n_used;
 		*zero = *zero || region.zero_lie;
 		if (region.lie == REGION_CROOKED && region.n_calls[HOOK_ALLOC] % 2 != 0)
 			p += 64;
