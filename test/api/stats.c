@@ -7,8 +7,15 @@
 #include <stdarg.h>
 #include <tract/tract.h>
 
+#include "base/attr.h"
 #include "harness/test.h"
 #include "tract_config.h"
+
+#if defined __SANITIZE_ADDRESS__
+#define SANITIZED true
+#else
+#define SANITIZED BUILT_FOR_TSAN
+#endif
 
 static uint64_t
 node(const char *format, ...)
@@ -127,31 +134,119 @@ check_arena(unsigned index)
 	    node("stats.arenas.%u.pactive", index) * page + dirty + muzzy);
 }
 
+/* ---- Every figure of all arenas is the sum of theirs. ---- */
+
+enum figure_type {
+	NONE,
+	BOOL,
+	UNSIGNED,
+	U32,
+	FXP,
+	U64,
+	I64,
+	SIZE,
+	SSIZE,
+	STRING,
+	POINTER,
+	NAME,
+	PAIR,
+	EVENT,
+	USE,
+	USES
+};
+
+static const struct {
+	const char *path;
+	enum figure_type type;
+} nodes[] = {
+#define NODE(path, type, access, presence) { path, type },
+#define MUTEX(path) \
+	NODE(path ".num_ops", U64, R, ALWAYS) \
+	NODE(path ".num_wait", U64, R, ALWAYS) \
+	NODE(path ".num_spin_acq", U64, R, ALWAYS) \
+	NODE(path ".num_owner_switch", U64, R, ALWAYS) \
+	NODE(path ".total_wait_time", U64, R, ALWAYS)
+#include "api/nodes.def"
+};
+
+/* How many places the second index of a path has. */
+static unsigned
+places_of(const char *path)
+{
+	if (strstr(path, ".<j>") == NULL)
+		return 1;
+	if (strstr(path, ".bins.") != NULL)
+		return (unsigned)node("arenas.nbins");
+	if (strstr(path, ".lextents.") != NULL)
+		return (unsigned)node("arenas.nlextents");
+	return strstr(path, ".extents.") != NULL ? 190 : 9;
+}
+
+static uint64_t
+figure(const char *path, unsigned i, unsigned j)
+{
+	char name[128];
+	size_t n = 0;
+
+	for (const char *p = path; *p != '\0'; p++) {
+		if (*p != '<') {
+			name[n++] = *p;
+			continue;
+		}
+		n += (size_t)snprintf(name + n, sizeof name - n, "%u",
+		    p[1] == 'i' ? i : j);
+		p = strchr(p, '>');
+	}
+	name[n] = '\0';
+	return node("%s", name);
+}
+
+static void
+check_sums(void)
+{
+	unsigned n_sums = 0;
+
+	for (unsigned k = 0; k < sizeof nodes / sizeof nodes[0]; k++) {
+		const char *path = nodes[k].path;
+		const bool is_sum = nodes[k].type == U64 || nodes[k].type == SIZE
+		    || nodes[k].type == UNSIGNED;
+		if (!is_sum || strncmp(path, "stats.arenas.", 13) != 0
+		    || strstr(path, ".uptime") != NULL)
+			continue;
+		for (unsigned j = 0; j < places_of(path); j++, n_sums++) {
+			uint64_t sum = 0;
+			for (unsigned i = 0; i < narenas(); i++)
+				if (is_there(i))
+					sum += figure(path, i, j);
+			if (sum != figure(path, 4096, j))
+				printf("# %s, %u\n", path, j);
+			CHECK_EQ(sum, figure(path, 4096, j));
+		}
+	}
+	CHECK(n_sums > 3000);
+}
+
 static void
 check_whole(void)
 {
-	static const char *const leaves[] = { "pactive", "pdirty", "mapped", "retained",
-		"base", "resident", "metadata_edata", "metadata_rtree", "tcache_bytes",
-		"nthreads", "small.allocated", "small.nmalloc", "large.allocated",
-		"large.ndalloc", "bins.3.curregs", "lextents.7.nmalloc", "dirty_purged" };
+	static const char *const same[] = { "mapped", "retained", "resident", "pinned",
+		"metadata_edata", "metadata_rtree", "metadata_thp" };
 
-	for (unsigned k = 0; k < sizeof leaves / sizeof leaves[0]; k++) {
-		uint64_t sum = 0;
-		for (unsigned i = 0; i < narenas(); i++)
-			if (is_there(i))
-				sum += node("stats.arenas.%u.%s", i, leaves[k]);
-		CHECK_EQ(sum, node("stats.arenas.4096.%s", leaves[k]));
-	}
+	for (unsigned k = 0; k < sizeof same / sizeof same[0]; k++)
+		CHECK_EQ(node("stats.%s", same[k]),
+		    node("stats.arenas.4096.%s", same[k]));
 	CHECK_EQ(node("stats.allocated"),
 	    node("stats.arenas.4096.small.allocated")
 		+ node("stats.arenas.4096.large.allocated"));
 	CHECK_EQ(node("stats.active"),
 	    node("stats.arenas.4096.pactive") * node("arenas.page"));
 	CHECK_EQ(node("stats.active"), node("approximate_stats.active"));
-	CHECK_EQ(node("stats.metadata"), node("stats.arenas.4096.base"));
-	CHECK_EQ(node("stats.mapped"), node("stats.arenas.4096.mapped"));
+	CHECK_EQ(node("stats.metadata"),
+	    node("stats.arenas.4096.base") + node("stats.arenas.4096.internal"));
 	CHECK(node("stats.allocated") <= node("stats.active"));
 	CHECK(node("stats.active") <= node("stats.mapped"));
+	/* What is free and backed is resident, and so are records as far as they were used. */
+	CHECK(node("stats.resident") >= node("stats.mapped"));
 	CHECK(node("stats.metadata_edata") + node("stats.metadata_rtree")
 	    <= node("stats.metadata"));
 }
@@ -164,6 +259,29 @@ check_all(void)
 		if (is_there(i))
 			check_arena(i);
 	check_whole();
+}
+
+/* Fewer questions suffice for those. */
+TEST(figures_of_arenas_add_up_one_by_one)
+{
+	unsigned index = 0;
+	size_t length = sizeof index;
+	void *p[100];
+
+	REQUIRE(t_mallctl("arenas.create", &index, &length, NULL, 0) == 0);
+	for (unsigned i = 0; i < 100; i++) {
+		const int flags =
+		    MALLOCX_ARENA(i % 2 == 0 ? index : 0) | MALLOCX_TCACHE_NONE;
+		p[i] = t_mallocx((size_t)1 << i % 20, flags);
+	}
+	for (unsigned i = 0; i < 50; i++)
+		t_dallocx(p[i], MALLOCX_TCACHE_NONE);
+	settle();
+	check_sums();
+	for (unsigned i = 50; i < 100; i++)
+		t_dallocx(p[i], MALLOCX_TCACHE_NONE);
+	settle();
+	check_sums();
 }
 
 #define N 3000
@@ -292,6 +410,49 @@ TEST(slabs_are_full_or_not)
 	for (unsigned i = 1; i < 3 * nregs; i++)
 		t_dallocx(objects[i], MALLOCX_TCACHE_NONE);
 	memset(objects, 0, sizeof objects);
+}
+
+/* Bytes of the process that the kernel has memory for. */
+static uint64_t
+resident_bytes(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	REQUIRE(f != NULL && fscanf(f, "%*s %lu", &pages) == 1);
+	fclose(f);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+TEST(resident_rises_and_falls_with_what_the_kernel_backs)
+{
+	enum { COUNT = 64, BYTES = 1 << 20 };
+	const uint64_t total = (uint64_t)COUNT * BYTES;
+
+	CHECK_EQ(t_mallctl("arena.4096.purge", NULL, NULL, NULL, 0), 0);
+	settle();
+	const uint64_t stat = node("stats.resident"), real = resident_bytes();
+	for (unsigned i = 0; i < COUNT; i++)
+		memset(objects[i] = t_malloc(BYTES), 1, BYTES);
+	settle();
+	CHECK(node("stats.resident") - stat >= total);
+	CHECK(node("stats.resident") - stat < total + total / 50);
+	CHECK(resident_bytes() - real >= total - total / 50);
+	for (unsigned i = 0; i < COUNT; i++)
+		t_free(objects[i]);
+	memset(objects, 0, sizeof objects);
+	/* Freed is not yet given back, purged is. */
+	settle();
+	CHECK_EQ(node("stats.mapped") - node("stats.active"),
+	    (node("stats.arenas.4096.pdirty") + node("stats.arenas.4096.pmuzzy"))
+		* node("arenas.page"));
+	CHECK_EQ(t_mallctl("arena.4096.purge", NULL, NULL, NULL, 0), 0);
+	settle();
+	CHECK(node("stats.resident") - stat < total / 50);
+	CHECK_EQ(node("stats.mapped"), node("stats.active"));
+	/* Sanitizers keep memory for what was there. */
+	if (!SANITIZED)
+		CHECK(resident_bytes() - real < total / 20);
 }
 
 TEST(zero_reallocs_are_counted)
