@@ -64,7 +64,8 @@ name_arena(struct arena *arena)
 	if (arena->index == arenas_automatic() && opt.oversize_threshold != 0)
 		fmt_print(&f, "auto_oversize");
 	else
-		fmt_print(&f, "%s_%u", arena->is_manual ? "manual" : "auto", arena->index);
+		fmt_print(&f, "%s_%u", arena->is_manual ? "manual" : "auto",
+		    arena->index);
 }
 
 struct arena *

@@ -18,22 +18,24 @@
 static const struct family {
 	char path[52];
 	char prefix[20];
-	char label[8]; /* of the word at the * */
+	char label[8];  /* of the word at the * */
+	char about[32]; /* what HELP begins with */
 } families[] = {
-	{ "stats", "", "" },
-	{ "stats.background_thread", "background_thread_", "" },
-	{ "stats.mutexes.*", "mutex_", "mutex" },
-	{ ARENA, "arena_", "" },
-	{ ARENA ".mutexes.*", "arena_mutex_", "mutex" },
-	{ ARENA ".bins.<bin>", "bin_", "" },
-	{ ARENA ".bins.<bin>.mutex", "bin_mutex_", "" },
-	{ ARENA ".lextents.<large>", "large_", "" },
-	{ ARENA ".extents.<pages>", "extents_", "" },
-	{ ARENA ".hpa_shard", "hpa_", "" },
-	{ ARENA ".hpa_shard.alloc.<batch>", "hpa_alloc_", "" },
-	{ ARENA ".hpa_shard.nonfull_slabs.<slabs>", "hpa_nonfull_slabs_", "" },
-	{ ARENA ".hpa_shard.*", "hpa_slabs_", "slabs" },
-	{ ARENA ".*", "arena_objects_", "size" },
+	{ "stats", "", "", "Process" },
+	{ "stats.background_thread", "background_thread_", "", "Background threads" },
+	{ "stats.mutexes.*", "mutex_", "mutex", "A lock of the process" },
+	{ ARENA, "arena_", "", "Arena" },
+	{ ARENA ".mutexes.*", "arena_mutex_", "mutex", "A lock of an arena" },
+	{ ARENA ".bins.<bin>", "bin_", "", "Small class" },
+	{ ARENA ".bins.<bin>.mutex", "bin_mutex_", "", "The lock of a small class" },
+	{ ARENA ".lextents.<large>", "large_", "", "Large class" },
+	{ ARENA ".extents.<pages>", "extents_", "", "Free extents of a page class" },
+	{ ARENA ".hpa_shard", "hpa_", "", "Huge page allocator" },
+	{ ARENA ".hpa_shard.alloc.<batch>", "hpa_alloc_", "", "Its batches" },
+	{ ARENA ".hpa_shard.nonfull_slabs.<slabs>", "hpa_nonfull_slabs_", "",
+	    "Its partly used page slabs" },
+	{ ARENA ".hpa_shard.*", "hpa_slabs_", "slabs", "Its page slabs" },
+	{ ARENA ".*", "arena_objects_", "size", "Objects of an arena" },
 };
 
 /* Does the path fit?  *word: where the * stands in it. */
@@ -165,9 +167,10 @@ put_help(struct emitter *e, const struct stat_row *row)
 }
 
 static void
-put_head(struct emitter *e, const char *name, const struct stat_row *row)
+put_head(struct emitter *e, const struct family *family, const char *name,
+    const struct stat_row *row)
 {
-	emit_text(e, "# HELP %s ", name);
+	emit_text(e, "# HELP %s %s: ", name, family->about);
 	put_help(e, row);
 	emit_text(e, "# TYPE %s %s\n", name, row->is_counter ? "counter" : "gauge");
 }
@@ -276,7 +279,7 @@ put_sample(struct sample *s)
 	if (object == NULL || walk_is_zero(s->group, object))
 		return;
 	if (!s->has_head)
-		put_head(s->w->e, s->name, row_of(s));
+		put_head(s->w->e, s->family, s->name, row_of(s));
 	s->has_head = true;
 	emit_text(s->w->e, "%s", s->name);
 	put_labels(s);

@@ -93,6 +93,20 @@ report_system(struct emitter *e)
 }
 
 static void
+text_version(struct emitter *e)
+{
+	const struct ctl_group *root = ctl_group("");
+	const unsigned none[CTL_INDICES] = { 0 };
+	enum field_type type;
+	union ctl_value value;
+
+	for (unsigned i = 0; i < tree_row_count(root); i++)
+		if (strcmp(tree_row_field(root, i)->name, "version") == 0
+		    && ctl_row_read(root, i, none, &value, &type) == 0)
+			emit_text(e, "Version: \"%s\"\n", value.string);
+}
+
+static void
 report_general(struct emitter *e)
 {
 	static const struct {
@@ -105,6 +119,9 @@ report_general(struct emitter *e)
 	};
 	struct walk w = { .e = e, .has_full_names = true };
 
+	if (e->form == EMIT_TEXT)
+		w.skipped[0] = "version"; /* it has a line that readers look for */
+	text_version(e);
 	walk_below(&w, "");
 	for (unsigned i = 0; i < COUNT_OF(sections); i++) {
 		if (!walk_has(&w, sections[i].path))

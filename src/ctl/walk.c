@@ -236,6 +236,7 @@ print_acting(const struct walk *w, const struct ctl_group *group)
 
 	for (unsigned i = 0; i < tree_row_count(group); i++) {
 		if (ctl_row_is_value(group, i)
+		    && !walk_skips(w, tree_row_field(group, i)->name)
 		    && ctl_row_read(group, i, w->index, &value, &type) == 0)
 			print_row(w, group, tree_row_field(group, i)->name, type, &value);
 	}

@@ -48,17 +48,19 @@ os_process_resident(void)
 
 /*
  * Learn about a window that begins at `addr'.  Where it reaches beyond what is mapped
- * mincore fails, but has told of all pages before.
+ * mincore fails with ENOMEM, but has told of all pages before.  Where it is forbidden,
+ * as a sandbox may, every page is taken to be resident.
  */
 static void
 look(struct os_resident *window, uintptr_t addr)
 {
+	const size_t size = OS_RESIDENT_PAGES * os_kernel_page_size;
 	const int saved_errno = errno;
 	size_t n = 0;
 
 	memset(window->is_resident, UNSEEN, sizeof window->is_resident);
-	(void)mincore((void *)addr, OS_RESIDENT_PAGES * os_kernel_page_size,
-	    window->is_resident);
+	if (mincore((void *)addr, size, window->is_resident) != 0 && errno != ENOMEM)
+		memset(window->is_resident, 1, sizeof window->is_resident);
 	while (n < OS_RESIDENT_PAGES && window->is_resident[n] != UNSEEN)
 		n++;
 	if (n == 0)

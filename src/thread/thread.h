@@ -49,7 +49,8 @@ struct thread {
 	uint64_t peak_zero; /* allocated less deallocated when the peak was reset */
 	int64_t peak;       /* the most they have been above that */
 	uint64_t next_call[2][COUNT_HOOKS]; /* by count_direction; 0: not met yet */
-	uint64_t told; /* `allocated' when it was last added to the process's, api/interval.c */
+	uint64_t
+	    told; /* `allocated' when it was last added to the process's, api/interval.c */
 	bool is_calling;
 	/* Guarded by the list's lock. */
 	struct list link; /* of ended ones, for reuse */

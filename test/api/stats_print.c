@@ -58,6 +58,7 @@ TEST(text_has_the_lines_that_tools_look_for)
 	const char *text = print(NULL);
 	CHECK(strncmp(text, "___ Begin tract statistics ___\n", 31) == 0);
 	CHECK_STR(text + strlen(text) - 30, "\n--- End tract statistics ---\n");
+	CHECK(strstr(text, "\nVersion: \"") != NULL);
 	const char *line = strstr(text, "\nAllocated: ");
 	REQUIRE(line != NULL);
 	CHECK_EQ(sscanf(line,

@@ -80,6 +80,59 @@ TEST(the_process_grows_by_what_it_touches)
 	munmap(p, size);
 }
 
+#if __has_include(<linux/filter.h>) && __has_include(<linux/seccomp.h>)
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+/* In a child: mincore fails as a sandbox makes it. */
+static bool
+forbid_mincore(void)
+{
+	static struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mincore, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { COUNT_OF(filter), filter };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+	    && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+#else
+static bool
+forbid_mincore(void)
+{
+	return false;
+}
+#endif
+
+TEST(where_the_kernel_does_not_tell_every_page_is_taken_for_resident)
+{
+	enum { WRONG = 1, UNSUPPORTED = 2 };
+	static struct os_resident window;
+	int status;
+	char *p = mmap(NULL, 8 * os_page_size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	REQUIRE(p != MAP_FAILED);
+	const pid_t pid = fork();
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		if (!forbid_mincore())
+			_exit(UNSUPPORTED);
+		const size_t size = 8 * os_page_size;
+		_exit(os_resident_bytes(&window, (uintptr_t)p, size) == size ? 0 : WRONG);
+	}
+	REQUIRE(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	munmap(p, 8 * os_page_size);
+	if (WEXITSTATUS(status) == UNSUPPORTED)
+		SKIP("no seccomp here");
+	CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
 static struct resident
 find(void)
 {
