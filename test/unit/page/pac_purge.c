@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "page/pac_purge.h"
 
+#include <limits.h>
+
 #include "base/bits.h"
 #include "config/options.h"
 #include "harness/region.h"
@@ -94,4 +96,120 @@ TEST(a_batch_of_extents_is_purged_by_one_call)
 	/* What the one call does not do is done one by one. */
 	CHECK_EQ(calls_with_batch(8, 1), 8 + 3);
 	opt.trust_madvise = false;
+}
+
+/* ---- when, and how far ---- */
+
+static struct pac *
+open_default(void)
+{
+	return fixture_open(&fixture, &ehooks_default);
+}
+
+static bool
+is_zero(const struct edata *e)
+{
+	const char *p = edata_base(e);
+
+	for (size_t i = 0; i < e->size; i++)
+		if (p[i] != 0)
+			return false;
+	return true;
+}
+
+TEST(purging_everything_leaves_nothing_backed)
+{
+	struct pac *pac = open_default();
+	struct edata *e = fixture_alloc(pac, 100, os_page_size, false);
+
+	memset(edata_base(e), 1, e->size);
+	fixture_dalloc(pac, e);
+	pac_decay(pac, PURGE_EVERYTHING);
+	CHECK_EQ(pac_dirty_pages(pac) + pac_muzzy_pages(pac), 0);
+	CHECK_EQ(load_relaxed(&pac->stats.mapped), 0);
+	CHECK_EQ(load_relaxed(&pac->stats.purged[DECAY_DIRTY].n_pages), 100);
+	e = fixture_alloc(pac, 100, os_page_size, true);
+	CHECK(is_zero(e));
+	fixture_dalloc(pac, e);
+	fixture_close(&fixture);
+}
+
+TEST(dirty_pages_pass_through_muzzy_where_that_decays)
+{
+	struct pac *pac = open_default();
+	struct edata *e = fixture_alloc(pac, 100, os_page_size, false);
+
+	if (!os_has_lazy_free)
+		SKIP("no MADV_FREE");
+	fixture_dalloc(pac, e);
+	CHECK(pac_set_decay_ms(pac, DECAY_DIRTY, 0, true));
+	CHECK_EQ(pac_dirty_pages(pac), 0);
+	CHECK_EQ(pac_muzzy_pages(pac), 100);
+	pac_check(pac);
+	CHECK(pac_set_decay_ms(pac, DECAY_MUZZY, 0, true));
+	CHECK_EQ(pac_muzzy_pages(pac), 0);
+	fixture_close(&fixture);
+}
+
+TEST(with_a_decay_time_of_0_nothing_stays_dirty)
+{
+	struct pac *pac = open_default();
+
+	CHECK(pac_set_decay_ms(pac, DECAY_DIRTY, 0, true));
+	CHECK(pac_set_decay_ms(pac, DECAY_MUZZY, 0, true));
+	struct edata *e = fixture_alloc(pac, 30, os_page_size, false);
+	bool deferred = false;
+	CHECK(pac->pai.shrink(&pac->pai, e, 10 * os_page_size, &deferred));
+	CHECK_EQ(pac_dirty_pages(pac), 0);
+	fixture_dalloc(pac, e);
+	CHECK_EQ(pac_dirty_pages(pac) + pac_muzzy_pages(pac), 0);
+	CHECK_EQ(pac->pai.time_until_deferred_work(&pac->pai), DEFERRED_NEVER);
+	fixture_close(&fixture);
+}
+
+TEST(a_decay_time_out_of_range_is_refused_and_changes_nothing)
+{
+	struct pac *pac = open_default();
+
+	CHECK(!pac_set_decay_ms(pac, DECAY_DIRTY, -2, true));
+	CHECK(!pac_set_decay_ms(pac, DECAY_DIRTY, SSIZE_MAX, true));
+	CHECK_EQ(pac_decay_ms(pac, DECAY_DIRTY), -1);
+	fixture_close(&fixture);
+}
+
+TEST(dirty_pages_are_bounded_by_amount_once_demand_is_past)
+{
+	struct pac *pac = open_default();
+	struct edata *e =
+	    fixture_alloc(pac, ((size_t)64 << 20) / os_page_size, os_page_size, false);
+	bool deferred = false;
+
+	store_relaxed(&pac->bounded, true);
+	pac->pai.dalloc(&pac->pai, e, &deferred);
+	CHECK(deferred);
+	/* The demand of the last second may come back. */
+	pac_decay(pac, PURGE_BY_CURVE);
+	CHECK_EQ(pac_dirty_pages(pac) * os_page_size, (size_t)64 << 20);
+	/* Two seconds later. */
+	store_relaxed(&pac->peak_since_ns,
+	    load_relaxed(&pac->peak_since_ns) - UINT64_C(3000000000));
+	pac_decay(pac, PURGE_BY_CURVE);
+	CHECK(pac_dirty_pages(pac) * os_page_size <= (size_t)4 << 20);
+	CHECK(pac_dirty_pages(pac) * os_page_size > (size_t)3 << 20);
+	pac_check(pac);
+	fixture_close(&fixture);
+}
+
+TEST(an_explicit_decay_time_switches_the_bound_off)
+{
+	struct pac *pac = open_default();
+
+	store_relaxed(&pac->bounded, true);
+	CHECK(pac_set_decay_ms(pac, DECAY_DIRTY, -1, true));
+	struct edata *e = fixture_alloc(pac, 4096, os_page_size, false);
+	fixture_dalloc(pac, e);
+	store_relaxed(&pac->peak_since_ns, 0);
+	pac_decay(pac, PURGE_BY_CURVE);
+	CHECK_EQ(pac_dirty_pages(pac), 4096);
+	fixture_close(&fixture);
 }
