@@ -115,7 +115,9 @@ boot_core(void)
 		has_options = true;
 	}
 	tcache_shape_boot();
-	return arenas_boot(automatic_arenas());
+	/* Who reads the option wants to know how many there are. */
+	opt.narenas = automatic_arenas();
+	return arenas_boot(opt.narenas);
 }
 
 /* What may allocate: malloc works by now. */

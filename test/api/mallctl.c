@@ -246,6 +246,10 @@ TEST(constants_are_what_they_describe)
 	READ("version", version);
 	CHECK_EQ(sscanf(version, "%u.%u.%u-0-g", &major, &minor, &bugfix), 3);
 	CHECK(strstr(version, " tract-" TRACT_VERSION) != NULL);
+	unsigned narenas = 0, total = 0;
+	READ("opt.narenas", narenas);
+	READ("arenas.narenas", total);
+	CHECK(narenas != 0 && narenas <= total);
 	READ("opt.junk", junk);
 	CHECK_STR(junk, "false");
 	READ("arenas.nbins", nbins);
