@@ -11,6 +11,7 @@
 #include "arena/arena.h"
 #include "config/options.h"
 #include "config/size_class.h"
+#include "ctl/background.h"
 #include "os/os.h"
 #include "os/pages.h"
 #include "os/thread.h"
@@ -180,5 +181,6 @@ boot_fork_child(void)
 __attribute__((constructor)) static void
 boot_at_load(void)
 {
-	(void)boot();
+	if (boot())
+		background_boot();
 }

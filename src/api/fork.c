@@ -9,6 +9,7 @@
 #include "arena/arena.h"
 #include "cache/explicit.h"
 #include "cache/pool.h"
+#include "ctl/background.h"
 #include "ctl/ctl.h"
 #include "sync/fork.h"
 #include "sync/mutex.h"
@@ -25,6 +26,7 @@ static void
 take_all(void)
 {
 	boot_fork_prepare();
+	background_fork_prepare();
 	ctl_fork_prepare();
 	explicit_tcaches_fork_prepare();
 	arenas_fork_prepare();
@@ -38,6 +40,7 @@ release_all(void)
 	arenas_fork_parent();
 	explicit_tcaches_fork_parent();
 	ctl_fork_parent();
+	background_fork_parent();
 	boot_fork_parent();
 }
 
@@ -50,6 +53,7 @@ reset_structures(void)
 	explicit_tcaches_fork_child();
 	threads_fork_child();
 	ctl_fork_child();
+	background_fork_child();
 	boot_fork_child();
 }
 
@@ -130,6 +134,9 @@ after_fork_in_child(void)
 	/* The reset was made already when an earlier handler had to wait. */
 	if (reset_pid != getpid())
 		reset_all();
+	/* Not in the handler of a signal that interrupted malloc: libc may be anywhere. */
+	if (depth == 0)
+		background_fork_restart();
 }
 
 void

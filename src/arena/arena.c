@@ -176,6 +176,35 @@ arena_decay(struct arena *arena, enum purge_extent how)
 	pac_decay(&arena->pac, how);
 }
 
+_Atomic(arena_delegate_fn *) arena_delegate;
+
+/* So many pages more change when there will be work. */
+#define PLAN_PAGES 1024
+
+void
+arena_defer(struct arena *arena)
+{
+	/* Acquire: pairs with who sets it. */
+	arena_delegate_fn *delegate = load_acquire(&arena_delegate);
+
+	if (delegate == NULL) {
+		/* Relaxed: a hint; a missed one is seen at the next tick. */
+		store_relaxed(&arena->has_deferred, true);
+		return;
+	}
+	/* Either this finds false, or arena_work, which cleared it before, sees the pages. */
+	if (!exchange_acq_rel(&arena->has_deferred, true)) {
+		delegate(arena, UINT64_MAX);
+		return;
+	}
+	/* Relaxed: hints.  By a quarter more each time: few calls however much is freed. */
+	const size_t pages = pac_dirty_pages(&arena->pac);
+	if (pages > load_relaxed(&arena->foreseen_pages)) {
+		store_relaxed(&arena->foreseen_pages, pages + pages / 4 + PLAN_PAGES);
+		delegate(arena, arena->pai->time_until_deferred_work(arena->pai));
+	}
+}
+
 void
 arena_tick(struct arena *arena, uint64_t now_ns)
 {
@@ -183,6 +212,11 @@ arena_tick(struct arena *arena, uint64_t now_ns)
 	store_relaxed(&arena->ticked_ns, now_ns);
 	if (!load_relaxed(&arena->has_deferred))
 		return;
+	arena_delegate_fn *delegate = load_acquire(&arena_delegate);
+	if (delegate != NULL) {
+		delegate(arena, arena->pai->time_until_deferred_work(arena->pai));
+		return;
+	}
 	pac_decay(&arena->pac, PURGE_BY_CURVE);
 	if (pac_dirty_pages(&arena->pac) == 0 && pac_muzzy_pages(&arena->pac) == 0)
 		store_relaxed(&arena->has_deferred, false);
@@ -199,6 +233,19 @@ arena_tick_if_due(struct arena *arena)
 	/* Relaxed: where two threads tick at once, decay lets one of them work. */
 	if (now - load_relaxed(&arena->ticked_ns) >= TICK_NS)
 		arena_tick(arena, now);
+}
+
+uint64_t
+arena_work(struct arena *arena)
+{
+	pac_decay(&arena->pac, PURGE_BY_CURVE);
+	store_relaxed(&arena->foreseen_pages, pac_dirty_pages(&arena->pac) + PLAN_PAGES);
+	const uint64_t ns = arena->pai->time_until_deferred_work(arena->pai);
+	if (ns != UINT64_MAX)
+		return ns;
+	/* Pairs with arena_defer. */
+	(void)exchange_acq_rel(&arena->has_deferred, false);
+	return arena->pai->time_until_deferred_work(arena->pai);
 }
 
 void

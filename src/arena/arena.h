@@ -64,6 +64,8 @@ struct arena {
 	_Atomic(bool)
 	    has_deferred; /* the page allocator has work for later; relaxed, a hint */
 	_Atomic(uint64_t) ticked_ns; /* when that was looked at; relaxed, a hint */
+	_Atomic(size_t)
+	    foreseen_pages; /* dirty ones that the delegate has planned for; a hint */
 	struct mutex large_lock;
 	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */
 	uint8_t large_epoch;         /* As a bin's. Guarded by large_lock. */
@@ -144,6 +146,8 @@ void arena_reset(struct arena *arena);
 void arena_destroy(struct arena *arena);
 /* Purge what the decay curves say, or everything. */
 void arena_decay(struct arena *arena, enum purge_extent how);
+/* There is work for later. With no lock held. */
+void arena_defer(struct arena *arena);
 /* Deferred work that is due, if there may be any: called from slow paths now and then. */
 void arena_tick(struct arena *arena, uint64_t now_ns);
 /* The same, if the last time is a while ago. */
@@ -157,6 +161,16 @@ arena_tick_now_and_then(struct arena *arena)
 	if (load_relaxed(&arena->has_deferred))
 		arena_tick_if_due(arena);
 }
+
+/* Does what is due; nanoseconds until there may be more, UINT64_MAX: until arena_defer. */
+uint64_t arena_work(struct arena *arena);
+/*
+ * While it is set, somebody else calls arena_work, and is told when there begins to be some
+ * (due_ns UINT64_MAX), and from ticks, when the next is due.  Called with no lock held.
+ */
+typedef void arena_delegate_fn(struct arena *arena, uint64_t due_ns);
+extern _Atomic(arena_delegate_fn *) arena_delegate;
+
 /* Walk everything; aborts through assert on a broken invariant.  Takes the locks.  The first may be
  * called at any time, the second while no other thread uses the arena. */
 void arena_check_shared(struct arena *arena);

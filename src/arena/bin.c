@@ -96,7 +96,7 @@ arena_slab_delete(struct arena *arena, struct edata *e)
 	arena->pai->dalloc(arena->pai, e, &deferred);
 	base_free(arena->base, bitmap, bytes);
 	if (deferred)
-		store_relaxed(&arena->has_deferred, true);
+		arena_defer(arena);
 }
 
 /* File a shared slab by its number of live regions. Not the current one, not an empty one. */

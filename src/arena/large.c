@@ -14,7 +14,7 @@ static void
 note_deferred(struct arena *arena, bool deferred)
 {
 	if (deferred)
-		store_relaxed(&arena->has_deferred, true);
+		arena_defer(arena);
 }
 
 /* An object at a page has no choice where to begin. */

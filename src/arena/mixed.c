@@ -150,7 +150,7 @@ delete_slab(struct arena *arena, struct edata *e)
 	arena->pai->dalloc(arena->pai, e, &deferred);
 	base_free(arena->base, bitmap, bytes);
 	if (deferred)
-		store_relaxed(&arena->has_deferred, true);
+		arena_defer(arena);
 }
 
 void *

@@ -40,6 +40,7 @@ tcache_pool_put(struct tcache *tc)
 	mutex_lock(&arena->tcache_lock);
 	list_push_front(&arena->pooled, &tc->pool_link);
 	mutex_unlock(&arena->tcache_lock);
+	arena_defer(arena);
 }
 
 static void
@@ -99,6 +100,22 @@ tcache_pool_age(struct arena *arena, uint64_t now_ns)
 	mutex_lock(&arena->tcache_lock);
 	list_push_front(&arena->bare, &tc->pool_link);
 	mutex_unlock(&arena->tcache_lock);
+}
+
+uint64_t
+tcache_pool_ns_until(struct arena *arena, uint64_t now_ns)
+{
+	uint64_t ns = UINT64_MAX;
+
+	mutex_lock(&arena->tcache_lock);
+	struct list *l = list_last(&arena->pooled);
+	if (l != NULL) {
+		const uint64_t due =
+		    LIST_ENTRY(l, struct tcache, pool_link)->pooled_ns + TCACHE_POOL_NS;
+		ns = due > now_ns ? due - now_ns : 0;
+	}
+	mutex_unlock(&arena->tcache_lock);
+	return ns;
 }
 
 void

@@ -13,9 +13,9 @@
  *
  * Ownership may end while a message travels (a tcache's slabs go to the shared bins when it stays
  * pooled): whoever takes the chain then finds no owner and frees into the bin.  The slab itself
- * stays, since regions in messages count as live.  Sharing clears the owner, then drains; announcing
- * pushes, then looks at the owner again, all four sequentially consistent: one of the two sees the
- * other, and nothing waits in the inbox of a tcache that nobody has.
+ * stays, since regions in messages count as live.  Sharing clears the owner, then drains;
+ * announcing pushes, then looks at the owner again, all four sequentially consistent: one of the
+ * two sees the other, and nothing waits in the inbox of a tcache that nobody has.
  */
 #include "arena/misuse.h"
 #include "base/bits.h"
@@ -75,7 +75,7 @@ announce(struct edata *e)
 		return_to_bin(e);
 		return;
 	}
-	/* The window in which the owner may share its slabs is a few cycles: hostile builds widen it. */
+	/* Here the owner may share its slabs, within a few cycles; more in hostile builds. */
 	if (CONFIG_HOSTILE)
 		os_yield();
 	struct edata *first = load_relaxed(&owner->inbox);

@@ -4,10 +4,12 @@
  * approximate_stats.*.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "arena/arena.h"
 #include "base/bits.h"
 #include "config/options.h"
+#include "ctl/background.h"
 #include "ctl/ctl.h"
 #include "ctl/nodes.h"
 #include "ctl/pin.h"
@@ -35,7 +37,32 @@ epoch(struct ctl_call *call)
 	return 0;
 }
 
-/* Background threads are not in this version. */
+static int
+background_thread(struct ctl_call *call)
+{
+	bool wanted;
+
+	call->value.flag = background_is_on();
+	if (call->new == NULL)
+		return 0;
+	memcpy(&wanted, call->new, sizeof wanted);
+	return background_set(wanted ? BACKGROUND_ON : BACKGROUND_OFF) ? 0 : EFAULT;
+}
+
+static int
+max_background_threads(struct ctl_call *call)
+{
+	size_t max;
+
+	call->value.size = background_max();
+	if (call->new == NULL)
+		return 0;
+	memcpy(&max, call->new, sizeof max);
+	if (max == 0 || max > opt.max_background_threads)
+		return EINVAL;
+	return background_set_max(max) ? 0 : EFAULT;
+}
+
 #define ROOT_ROWS(ROW) \
 	ROW(version, STRING, CTL_READ, 0, version, 0, \
 	    "Version of the interface, and of tract.") \
@@ -43,10 +70,13 @@ epoch(struct ctl_call *call)
 	    "Number of the snapshot of statistics; writing anything makes a new one, " \
 	    "and " \
 	    "what is read is its number.") \
-	ROW(background_thread, BOOL, CTL_READ | CTL_WRITE | CTL_MISSING, 0, NULL, 0, \
-	    "Do background threads purge?") \
-	ROW(max_background_threads, SIZE, CTL_READ | CTL_WRITE | CTL_MISSING, 0, NULL, \
-	    0, "Most background threads.")
+	ROW(background_thread, BOOL, CTL_READ | CTL_WRITE, 0, background_thread, 0, \
+	    "Do background threads purge? Writing starts or ends them; EFAULT: none is " \
+	    "to " \
+	    "be had.") \
+	ROW(max_background_threads, SIZE, CTL_READ | CTL_WRITE, 0, \
+	    max_background_threads, 0, \
+	    "Most background threads, at most opt.max_background_threads.")
 
 CTL_ROWS(root, ROOT_ROWS);
 

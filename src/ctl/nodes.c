@@ -139,9 +139,8 @@ locate_mutexes(const unsigned index[CTL_INDICES])
 	return snapshot_mutexes();
 }
 
-/* Background threads and huge pages are not in this version: nothing ever happened. */
+/* Huge pages are not in this version: nothing ever happened. */
 static const union {
-	struct background_figures background;
 	struct hpa_shard_figures shard;
 	struct hpa_slabs_figures slabs;
 	struct hpa_alloc_figures alloc;
@@ -151,7 +150,7 @@ static const void *
 locate_background(const unsigned index[CTL_INDICES])
 {
 	(void)index;
-	return &nothing;
+	return snapshot_background();
 }
 
 static const void *

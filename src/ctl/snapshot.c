@@ -7,6 +7,7 @@
 #include "arena/arena.h"
 #include "base/bitmap.h"
 #include "ctl/ctl.h"
+#include "ctl/background.h"
 #include "ctl/gather.h"
 #include "ctl/pin.h"
 #include "extent/dss.h"
@@ -22,6 +23,7 @@ static struct arena_record merged BULKY, destroyed BULKY, retiring BULKY;
 static bool has_destroyed;
 static struct total_figures total;
 static struct mutex_figures mutexes[PROCESS_MUTEXES] BULKY;
+static struct background_figures background BULKY;
 
 static bool
 gather_index(unsigned index)
@@ -64,6 +66,8 @@ sum_up(void)
 	merged.arena.dirty_decay_ms = pac_decay_ms(&arena_get(0)->pac, DECAY_DIRTY);
 	merged.arena.muzzy_decay_ms = pac_decay_ms(&arena_get(0)->pac, DECAY_MUZZY);
 	gather_mutex(&ctl_lock, &mutexes[PROCESS_MUTEX_ctl]);
+	background_gather(&background, &mutexes[PROCESS_MUTEX_background_thread],
+	    &mutexes[PROCESS_MUTEX_max_per_bg_thd]);
 }
 
 static int
@@ -143,6 +147,12 @@ snapshot_mutexes(void)
 	return mutexes;
 }
 
+const struct background_figures *
+snapshot_background(void)
+{
+	return &background;
+}
+
 /*
  * What is a state, not a sum of events, is no more.
  */
@@ -187,6 +197,7 @@ snapshot_has_destroyed(void)
 void
 snapshot_reset_mutexes(void)
 {
+	background_reset_mutexes();
 	mutex_lock(&ctl_lock);
 	gather_reset_mutex_locked(&ctl_lock);
 	for (unsigned i = 0; i < arenas_total(); i++) {

@@ -39,6 +39,7 @@ const struct arena_record *snapshot_arena(size_t index);
 const struct total_figures *snapshot_total(void);
 /* PROCESS_MUTEXES of them. */
 const struct mutex_figures *snapshot_mutexes(void);
+const struct background_figures *snapshot_background(void);
 
 /* ---- with the lock not held ---- */
 

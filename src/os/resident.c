@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _DEFAULT_SOURCE /* mincore */
+#define _GNU_SOURCE /* mincore */
 #include "os/resident.h"
 
 #include <errno.h>

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread -- who runs here, in one instruction.
+ * thread -- who runs here, in one instruction; and threads of the library's own.
  */
 #ifndef TRACT_OS_THREAD_H
 #define TRACT_OS_THREAD_H
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Tells live threads apart without a system call; a fork child's thread keeps its value. */
@@ -24,5 +26,14 @@ os_thread_pointer(void)
 	return (uintptr_t)&errno;
 #endif
 }
+
+/*
+ * A thread of our own that runs `run(arg)' with every signal blocked.  False: none is to be had.
+ * libc allocates for it, so this is no call to make within an allocation.
+ */
+bool os_thread_create(pthread_t *thread, void *(*run)(void *), void *arg);
+void os_thread_join(pthread_t thread);
+/* What tools call the calling thread; 15 characters. */
+void os_thread_set_name(const char *name);
 
 #endif

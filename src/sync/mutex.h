@@ -76,7 +76,8 @@ bool mutex_was_taken_by_caller(const struct mutex *m);
 void mutex_reset_in_child(struct mutex *m);
 /* Debug builds: does the calling thread hold it?  Release builds: true. */
 bool mutex_is_held(const struct mutex *m);
-/* Debug builds: the calling thread holds no lock at all.  Release builds: true. */
+/* Debug builds: the calling thread holds no lock at all, but those of background workers, which
+ * nobody needs in order to allocate.  Release builds: true. */
 bool mutex_none_held(void);
 /* In a fork child: empty the parking lot. */
 void sync_reset_in_child(void);

@@ -71,7 +71,13 @@ rank_is_held(const struct mutex *m)
 bool
 rank_none_held(void)
 {
-	return !CONFIG_DEBUG || held.is_paused || held.count == 0;
+	if (!CONFIG_DEBUG || held.is_paused)
+		return true;
+	for (unsigned i = 0; i < held.count; i++)
+		if (held.locks[i]->rank != RANK_BACKGROUND
+		    && held.locks[i]->rank != RANK_BACKGROUND_RUN)
+			return false;
+	return true;
 }
 
 void

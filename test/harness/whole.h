@@ -36,9 +36,8 @@ whole_settle(struct arena *arena)
 		tcache_check(tc);
 		CHECK_EQ(tc->owned_bytes, 0);
 	}
-	/* A message may have been under way to one when its slabs were shared. */
 	LIST_FOR_EACH (l, &arena->bare)
-		(void)tcache_drain(LIST_ENTRY(l, struct tcache, pool_link));
+		CHECK(!tcache_has_mail(LIST_ENTRY(l, struct tcache, pool_link)));
 }
 
 /* Bytes of the slabs that may stay without a live region: one for each bin. */

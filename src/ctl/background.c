@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/background.h"
+
+#include "arena/arena.h"
+#include "base/bits.h"
+#include "cache/pool.h"
+#include "config/options.h"
+#include "ctl/gather.h"
+#include "ctl/pin.h"
+#include "ctl/stats.h"
+#include "os/os.h"
+#include "os/thread.h"
+#include "sync/event.h"
+#include "sync/fork.h"
+
+/* Values of wakes_ns that are no times. */
+#define AT_WORK 0
+#define SLEEPS_FOR_EVER UINT64_MAX
+/* Work that is due now may wait so long for a worker that is about to wake. */
+#define DUE_SLACK_NS ((uint64_t)10 * 1000 * 1000)
+
+struct worker {
+	struct event wake;
+	_Atomic(uint64_t) wakes_ns; /* Written by the worker; relaxed readers. */
+	_Atomic(bool) must_end;
+	_Atomic(uintptr_t) self;    /* os_thread_pointer */
+	_Atomic(uint64_t) n_runs;   /* Written by the worker. */
+	_Atomic(uint64_t) slept_ns; /* Written by the worker. */
+	unsigned index;
+	pthread_t thread; /* Guarded by control. */
+	struct mutex run_lock;
+};
+
+static struct mutex control = MUTEX_INITIALIZER(BACKGROUND);
+/* Written under control; a slot once set stays. */
+static _Atomic(struct worker *) workers[NARENAS_MAX] BULKY;
+static _Atomic(unsigned) n_workers; /* That run. Release, after their slots. */
+static _Atomic(size_t) max_workers; /* 0: as opt says. Relaxed. */
+static bool was_asked_for; /* Guarded by control: not by background_thread_auto alone. */
+static _Atomic(bool) is_settled; /* background_thread_auto has nothing to do any more. */
+
+/* ---- a worker ------------------------------------------------------------------------------- */
+
+static uint64_t
+work_on(struct arena *arena)
+{
+	const uint64_t now = os_clock_coarse_ns();
+
+	tcache_pool_age(arena, now);
+	const uint64_t pages = arena_work(arena), pool = tcache_pool_ns_until(arena, now);
+	return pages < pool ? pages : pool;
+}
+
+/* One pass over the worker's arenas; nanoseconds until the next. */
+static uint64_t
+run(struct worker *w)
+{
+	/* Acquire: pairs with start_locked.  0: it is being stopped, or not all are up yet. */
+	const unsigned running = load_acquire(&n_workers), n = running != 0 ? running : 1;
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned i = w->index; i < arenas_total(); i += n) {
+		struct arena *arena = arena_pin(i);
+		if (arena == NULL)
+			continue;
+		const uint64_t ns = work_on(arena);
+		least = ns < least ? ns : least;
+		arena_unpin(arena);
+	}
+	owner_add(&w->n_runs, (uint64_t)1);
+	return least;
+}
+
+static void
+rest(struct worker *w, uint64_t ns)
+{
+	const uint64_t now = os_clock_ns();
+
+	if (ns < BACKGROUND_LEAST_NS)
+		ns = BACKGROUND_LEAST_NS;
+	store_relaxed(&w->wakes_ns,
+	    ns < SLEEPS_FOR_EVER - now ? now + ns : SLEEPS_FOR_EVER);
+	(void)event_wait(&w->wake, ns);
+	store_relaxed(&w->wakes_ns, AT_WORK);
+	owner_add(&w->slept_ns, os_clock_ns() - now);
+}
+
+static void *
+work(void *arg)
+{
+	struct worker *w = arg;
+
+	store_relaxed(&w->self, os_thread_pointer());
+	os_thread_set_name("tract_bg");
+	/* Acquire: pairs with stop_locked. */
+	while (!load_acquire(&w->must_end)) {
+		mutex_lock(&w->run_lock);
+		const uint64_t ns = run(w);
+		mutex_unlock(&w->run_lock);
+		rest(w, ns);
+	}
+	return NULL;
+}
+
+/* ---- those who wake it ---------------------------------------------------------------------- */
+
+static void
+on_deferred(struct arena *arena, uint64_t due_ns)
+{
+	/* Acquire: pairs with start_locked. */
+	const unsigned n = load_acquire(&n_workers);
+
+	if (n == 0)
+		return;
+	struct worker *w = load_relaxed(&workers[arena->index % n]);
+	const uint64_t wakes_ns = load_relaxed(&w->wakes_ns);
+	/* There begins to be work: a timed sleep is short enough. */
+	if (due_ns == UINT64_MAX) {
+		if (wakes_ns == SLEEPS_FOR_EVER || wakes_ns == AT_WORK)
+			event_signal(&w->wake);
+		return;
+	}
+	const uint64_t slack = due_ns == 0 ? DUE_SLACK_NS : BACKGROUND_LEAST_NS;
+	if (wakes_ns != AT_WORK && wakes_ns > os_clock_coarse_ns() + due_ns + slack)
+		event_signal(&w->wake);
+}
+
+/* ---- starting and stopping ------------------------------------------------------------------- */
+
+static struct worker *
+worker_locked(unsigned i)
+{
+	struct worker *w = load_relaxed(&workers[i]);
+
+	assert(mutex_is_held(&control));
+	if (w != NULL)
+		return w;
+	w = base_alloc(&base_zero, sizeof *w, CACHE_LINE);
+	if (w == NULL)
+		return NULL;
+	w->index = i;
+	mutex_init(&w->run_lock, RANK_BACKGROUND_RUN);
+	store_relaxed(&workers[i], w);
+	return w;
+}
+
+static bool
+create_locked(unsigned i)
+{
+	struct worker *w = worker_locked(i);
+
+	if (w == NULL)
+		return false;
+	store_relaxed(&w->must_end, false);
+	store_relaxed(&w->wakes_ns, AT_WORK);
+	return os_thread_create(&w->thread, work, w);
+}
+
+/* As many as can be had; one serves all arenas, too. */
+static bool
+start_locked(size_t wanted)
+{
+	unsigned n = 0;
+
+	while (n < wanted && create_locked(n))
+		n++;
+	if (n == 0)
+		return false;
+	store_release(&n_workers, n);
+	store_release(&arena_delegate, on_deferred);
+	/* The first pass may have been made before they knew how many they are. */
+	for (unsigned i = 0; i < n; i++)
+		event_signal(&load_relaxed(&workers[i])->wake);
+	return true;
+}
+
+static void
+stop_locked(void)
+{
+	const unsigned n = load_relaxed(&n_workers);
+
+	store_release(&arena_delegate, NULL);
+	store_release(&n_workers, 0);
+	for (unsigned i = 0; i < n; i++) {
+		struct worker *w = load_relaxed(&workers[i]);
+		store_release(&w->must_end, true);
+		event_signal(&w->wake);
+	}
+	for (unsigned i = 0; i < n; i++)
+		os_thread_join(load_relaxed(&workers[i])->thread);
+}
+
+/* The caller is a worker that a user's hook runs in: it cannot wait for its own end. */
+static bool
+is_worker(void)
+{
+	const uintptr_t self = os_thread_pointer();
+	const unsigned n = load_acquire(&n_workers);
+
+	for (unsigned i = 0; i < n; i++)
+		if (load_relaxed(&load_relaxed(&workers[i])->self) == self)
+			return true;
+	return false;
+}
+
+static size_t
+wanted_workers(void)
+{
+	return min_size(background_max(), arenas_automatic());
+}
+
+bool
+background_set(enum background wanted)
+{
+	bool done = true;
+
+	if (is_worker())
+		return false;
+	store_relaxed(&is_settled, true);
+	mutex_lock(&control);
+	const bool is_on = load_relaxed(&n_workers) != 0;
+	if (wanted == BACKGROUND_ON && !is_on)
+		done = start_locked(wanted_workers());
+	else if (wanted == BACKGROUND_OFF && is_on)
+		stop_locked();
+	was_asked_for = wanted == BACKGROUND_ON && done;
+	mutex_unlock(&control);
+	return done;
+}
+
+bool
+background_is_on(void)
+{
+	return load_relaxed(&n_workers) != 0;
+}
+
+size_t
+background_max(void)
+{
+	const size_t max = load_relaxed(&max_workers);
+
+	return max != 0 ? max : opt.max_background_threads;
+}
+
+bool
+background_set_max(size_t max)
+{
+	bool done = true;
+
+	if (is_worker())
+		return false;
+	mutex_lock(&control);
+	if (max != background_max()) {
+		store_relaxed(&max_workers, max);
+		if (load_relaxed(&n_workers) != 0) {
+			stop_locked();
+			done = start_locked(wanted_workers());
+		}
+	}
+	mutex_unlock(&control);
+	return done;
+}
+
+void
+background_boot(void)
+{
+	if (opt.background_thread)
+		(void)background_set(BACKGROUND_ON);
+}
+
+void
+background_thread_made(void)
+{
+	/* Relaxed first: threads are made often, and this happens once. */
+	if (!opt.background_thread_auto || load_relaxed(&is_settled)
+	    || exchange_acq_rel(&is_settled, true))
+		return;
+	mutex_lock(&control);
+	/* One thread serves: who needs more asks for them. */
+	if (load_relaxed(&n_workers) == 0)
+		(void)start_locked(1);
+	mutex_unlock(&control);
+}
+
+static void
+keep_worst(struct mutex_figures *worst, const struct mutex_figures *one)
+{
+	if (one->total_wait_time >= worst->total_wait_time)
+		*worst = *one;
+}
+
+void
+background_gather(struct background_figures *figures,
+    struct mutex_figures *control_figures, struct mutex_figures *worst)
+{
+	struct mutex_figures one;
+	uint64_t slept = 0;
+
+	gather_mutex(&control, control_figures);
+	*worst = (struct mutex_figures){ 0 };
+	*figures = (struct background_figures){ .num_threads = load_acquire(&n_workers) };
+	/* Relaxed: counters; a slot that is set stays. */
+	for (unsigned i = 0; i < NARENAS_MAX && load_relaxed(&workers[i]) != NULL; i++) {
+		const struct worker *w = load_relaxed(&workers[i]);
+		figures->num_runs += load_relaxed(&w->n_runs);
+		slept += load_relaxed(&w->slept_ns);
+		gather_mutex(&w->run_lock, &one);
+		keep_worst(worst, &one);
+	}
+	figures->run_interval = figures->num_runs == 0 ? 0 : slept / figures->num_runs;
+}
+
+void
+background_reset_mutexes(void)
+{
+	mutex_lock(&control);
+	gather_reset_mutex_locked(&control);
+	for (unsigned i = 0; i < NARENAS_MAX && load_relaxed(&workers[i]) != NULL; i++) {
+		struct worker *w = load_relaxed(&workers[i]);
+		mutex_lock(&w->run_lock);
+		gather_reset_mutex_locked(&w->run_lock);
+		mutex_unlock(&w->run_lock);
+	}
+	mutex_unlock(&control);
+}
+
+/* ---- fork ------------------------------------------------------------------------------------ */
+
+void
+background_fork_prepare(void)
+{
+	(void)mutex_fork_prepare(&control);
+	for (unsigned i = 0; i < load_relaxed(&n_workers); i++)
+		(void)mutex_fork_prepare(&load_relaxed(&workers[i])->run_lock);
+}
+
+void
+background_fork_parent(void)
+{
+	for (unsigned i = load_relaxed(&n_workers); i-- > 0;)
+		mutex_fork_parent(&load_relaxed(&workers[i])->run_lock);
+	mutex_fork_parent(&control);
+}
+
+/* The child has no workers; its first thread is nobody's. */
+void
+background_fork_child(void)
+{
+	for (unsigned i = 0; i < NARENAS_MAX; i++) {
+		struct worker *w = load_relaxed(&workers[i]);
+		if (w == NULL)
+			break;
+		(void)mutex_fork_child(&w->run_lock);
+		store_relaxed(&w->self, 0);
+		w->wake = (struct event){ 0 };
+	}
+	(void)mutex_fork_child(&control);
+	store_relaxed(&arena_delegate, NULL);
+	if (!was_asked_for && load_relaxed(&n_workers) != 0)
+		store_relaxed(&is_settled, false);
+	store_relaxed(&n_workers, 0);
+}
+
+void
+background_fork_restart(void)
+{
+	if (was_asked_for)
+		(void)background_set(BACKGROUND_ON);
+}

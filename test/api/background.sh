@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Background workers of a real process: when they start, what they give back, and that neither exit,
+# fork nor a late load hangs on them.
+. "$TRACT_SRC/test/harness/preload.sh"
+
+with()
+{
+	MALLOC_CONF=$1
+	shift
+	MALLOC_CONF=$MALLOC_CONF LD_PRELOAD=$library timeout 60 "$@"
+}
+
+ends_at_once()
+{
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		with background_thread:true true || return 1
+		with '' "$dir/background" workers 1 1 > "$dir/out" || return 1
+	done
+}
+
+loaded_late()
+{
+	MALLOC_CONF=background_thread:true,max_background_threads:1 timeout 60 \
+	    "$dir/background" dlopen "$library" 1
+}
+
+build background
+check 'no thread of ours without one of its own' with '' "$dir/background" workers 0 0
+check 'one with the first thread it makes' with '' "$dir/background" workers 3 1
+check 'none with background_thread_auto:false' \
+    with background_thread_auto:false "$dir/background" workers 3 0
+check 'before main with background_thread:true' \
+    with background_thread:true,max_background_threads:1 "$dir/background" workers 0 1
+check 'an idle process gives back what it freed' with '' "$dir/background" idle
+check 'a child has them again' \
+    with background_thread:true,max_background_threads:1 "$dir/background" child 1
+check 'a child without threads has none' with '' "$dir/background" child 0
+check 'twenty processes end while they run' ends_at_once
+check 'a library that is loaded late' loaded_late
+finish
