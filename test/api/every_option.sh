@@ -174,6 +174,10 @@ try_bad()
 }
 
 table > "$dir/table"
+sed -n 's/^OPTION_[A-Z0-9_]*(\([a-z0-9_]*\),.*/\1/p' "$TRACT_SRC/src/config/options.def" |
+    sort > "$dir/names"
+cut -d ' ' -f 1 "$dir/table" | sort > "$dir/names_here"
+check 'every option has a line here' diff "$dir/names" "$dir/names_here"
 while read -r key type default good read bad message; do
 	n_options=$((n_options + 1))
 	is_good=true

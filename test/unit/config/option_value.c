@@ -518,3 +518,74 @@ TEST(an_option_knows_whether_it_was_set)
 	read_conf("dirty_decay_ms:default", catch_line);
 	CHECK(!option_was_set(OPTION_dirty_decay_ms));
 }
+
+/* ---- Anything at all. ---- */
+
+static bool
+is_within_limits(const struct option *o)
+{
+	const void *at = field_at_const(&o->field, &opt);
+
+	switch ((enum option_kind)o->kind) {
+	case OPTION_KIND_ENUM: return option_word(o, *(const int *)at) != NULL;
+	case OPTION_KIND_SSIZE:
+		return *(const ssize_t *)at >= o->min
+		    && (*(const ssize_t *)at < 0 || *(const size_t *)at <= o->max);
+	case OPTION_KIND_I64: return *(const int64_t *)at >= o->min;
+	case OPTION_KIND_SIZE:
+		return *(const size_t *)at == (size_t)o->initial
+		    || (*(const size_t *)at >= (size_t)o->min
+			&& *(const size_t *)at <= o->max);
+	case OPTION_KIND_UNSIGNED:
+		return *(const unsigned *)at == (unsigned)o->initial
+		    || (*(const unsigned *)at >= (unsigned)o->min
+			&& *(const unsigned *)at <= o->max);
+	case OPTION_KIND_TEXT:
+	case OPTION_KIND_LETTERS: return strlen(*(const char *const *)at) < o->room_size;
+	default: return true;
+	}
+}
+
+/* A few pieces of what sources are made of. */
+static void
+make_text(uint64_t *random, char *text, size_t size)
+{
+	static const char *const pieces[] = { ":", ",", "-", "|", ".", "0x", "default",
+		"true", "false", "1", "99999999999999999999", "k", "ms", "-1", "0.5", " ",
+		"1-64:2", "=", "\x01", "\xff", "auto", "alloc" };
+	size_t length = 0;
+
+	for (uint64_t n = test_random_below(random, 12); n > 0; n--) {
+		const uint64_t i = test_random_below(random, 2 * COUNT_OF(pieces));
+		const char *piece = i < COUNT_OF(pieces)
+		    ? pieces[i]
+		    : option_table[test_random_below(random, OPTIONS)].field.name;
+		length += (size_t)snprintf(text + length, size - length, "%s%s", piece,
+		    i >= COUNT_OF(pieces) && n % 4 != 0 ? ":" : "");
+	}
+	text[length] = '\0';
+}
+
+TEST(whatever_is_said_every_option_stays_within_its_limits)
+{
+	uint64_t random = test_seed();
+	char text[1024];
+
+	for (unsigned n = 0; n < 20000; n++) {
+		make_text(&random, text, sizeof text);
+		/* On the heap, so that a sanitizer sees what is read behind the end. */
+		char *copy = strdup(text);
+		if (strstr(text, "abort_conf") == NULL) {
+			read_conf(copy, catch_line);
+			for (unsigned i = 0; i < OPTIONS; i++) {
+				if (is_within_limits(&option_table[i]))
+					continue;
+				CHECK(!"within limits");
+				printf("# %s after %s\n", option_table[i].field.name,
+				    text);
+			}
+		}
+		free(copy);
+	}
+	opt = initial_values;
+}
