@@ -23,8 +23,9 @@ struct os_resident {
 };
 
 /*
- * Resident bytes of [addr, addr + size), page multiples; what is not mapped is not
- * resident; all of it where the kernel does not say.  `window' is what was learned by earlier calls: ask in the order of addresses.
+ * Resident bytes of [addr, addr + size), multiples of the kernel's page; what is not mapped
+ * is not resident; all of it where the kernel does not say.  `window' is what was learned
+ * by earlier calls: ask in the order of addresses.
  */
 size_t os_resident_bytes(struct os_resident *window, uintptr_t addr, size_t size);
 
