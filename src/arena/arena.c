@@ -94,7 +94,10 @@ arena_new(unsigned index, const arena_config_t *config, bool is_manual)
 	if (base != &base_zero && meta_hooks != &ehooks_default)
 		base->context = &arena->meta_ehooks;
 	/* Records outlive a destroyed arena, so those of manual ones lie in the process's base. */
-	edata_pool_init(&arena->edata_pool, is_manual ? &base_zero : base);
+	if (is_manual)
+		edata_pool_init_manual(&arena->edata_pool);
+	else
+		edata_pool_init(&arena->edata_pool, base);
 	if (!pac_init(&arena->pac, index, &arena->ehooks, &arena->edata_pool))
 		goto undo;
 	arena->pai = &arena->pac.pai;
@@ -255,7 +258,7 @@ arena_destroy(struct arena *arena)
 
 	arena_reset(arena);
 	pac_destroy(&arena->pac, &arena_get(0)->pac);
-	edata_pool_bequeath(&arena->edata_pool, &arena_get(0)->edata_pool);
+	edata_pool_abandon(&arena->edata_pool);
 	arenas_forget(arena);
 	delete_base(base, arena->meta_ehooks);
 }

@@ -50,6 +50,7 @@ arenas_fork_prepare(void)
 		pac_fork_prepare(&arena->pac, RANK_ECACHE);
 	FOR_EACH_ARENA (arena, end)
 		edata_pool_fork_prepare(&arena->edata_pool);
+	edata_pool_fork_prepare(&edata_orphans);
 	rtree_fork_prepare();
 	FOR_EACH_ARENA (arena, end)
 		if (arena->base != &base_zero)
@@ -64,6 +65,7 @@ arenas_fork_parent(void)
 	dss_fork_parent();
 	base_fork_parent(&base_zero);
 	rtree_fork_parent();
+	edata_pool_fork_parent(&edata_orphans);
 	FOR_EACH_ARENA (arena, stable_end()) {
 		if (arena->base != &base_zero)
 			base_fork_parent(arena->base);
@@ -102,6 +104,7 @@ arenas_fork_child(void)
 	dss_fork_child();
 	base_fork_child(&base_zero);
 	rtree_fork_child();
+	edata_pool_fork_child(&edata_orphans);
 	FOR_EACH_ARENA (arena, arenas_total())
 		reset_in_child(arena);
 	(void)mutex_fork_child(&arenas_lock);

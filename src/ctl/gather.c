@@ -407,6 +407,8 @@ gather_records(struct arena *arena, struct arena_figures *a)
 	    + (a->pactive + a->pdirty + a->pmuzzy) * os_page_size + a->pinned;
 	a->metadata_edata = load_relaxed(&arena->edata_pool.n_all) * sizeof(struct edata);
 	if (arena->index == 0) {
+		a->metadata_edata +=
+		    load_relaxed(&edata_orphans.n_all) * sizeof(struct edata);
 		a->metadata_rtree = rtree_mapped_bytes();
 		a->base += a->metadata_rtree;
 	}

@@ -8,12 +8,25 @@
 /* Records taken from the base at a time. */
 #define BATCH (CONFIG_HOSTILE ? 1 : 8)
 
+struct edata_pool edata_orphans = {
+	.lock = MUTEX_INITIALIZER(EDATA_POOL),
+	.base = &base_zero,
+	.records = { &edata_orphans.records, &edata_orphans.records },
+};
+
 void
 edata_pool_init(struct edata_pool *pool, struct base *base)
 {
 	mutex_init(&pool->lock, RANK_EDATA_POOL);
 	pool->base = base;
 	list_init(&pool->records);
+}
+
+void
+edata_pool_init_manual(struct edata_pool *pool)
+{
+	edata_pool_init(pool, &base_zero);
+	pool->orphanage = &edata_orphans;
 }
 
 static struct edata *
@@ -25,6 +38,23 @@ pop(struct edata_pool *pool)
 		pool->n_free--;
 	mutex_unlock(&pool->lock);
 	return l == NULL ? NULL : LIST_ENTRY(l, struct edata, link);
+}
+
+void
+edata_pool_pass(struct edata_pool *from, struct edata_pool *to)
+{
+	fetch_sub_relaxed(&from->n_all, 1);
+	fetch_add_relaxed(&to->n_all, 1);
+}
+
+static struct edata *
+adopt_orphan(struct edata_pool *pool)
+{
+	struct edata *e = pool->orphanage == NULL ? NULL : pop(pool->orphanage);
+
+	if (e != NULL)
+		edata_pool_pass(pool->orphanage, pool);
+	return e;
 }
 
 static struct edata *
@@ -50,6 +80,8 @@ edata_pool_get(struct edata_pool *pool, unsigned arena_index)
 {
 	struct edata *e = pop(pool);
 
+	if (e == NULL)
+		e = adopt_orphan(pool);
 	if (e == NULL)
 		e = make(pool);
 	if (e == NULL)
@@ -77,14 +109,14 @@ edata_pool_put(struct edata_pool *pool, struct edata *e)
 }
 
 void
-edata_pool_bequeath(struct edata_pool *pool, struct edata_pool *heir)
+edata_pool_abandon(struct edata_pool *pool)
 {
 	struct edata *e;
 
-	while ((e = pop(pool)) != NULL)
-		edata_pool_put(heir, e);
-	fetch_add_relaxed(&heir->n_all, load_relaxed(&pool->n_all));
-	store_relaxed(&pool->n_all, (size_t)0);
+	while ((e = pop(pool)) != NULL) {
+		edata_pool_pass(pool, &edata_orphans);
+		edata_pool_put(&edata_orphans, e);
+	}
 }
 
 void

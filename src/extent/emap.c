@@ -110,7 +110,7 @@ emap_neighbour(const struct edata *e, enum emap_side side, enum extent_state sta
 	/*
 	 * Acquire, pairs with the release in edata_pool_get: the neighbour may have been one of
 	 * an arena that is destroyed meanwhile, and its record ours since.  Then its words were
-	 * cleared before, and the second look sees that.
+	 * cleared before, and the second look sees that.  It stays ours: see edata_pool.
 	 */
 	if (load_acquire(&other->arena_index) != edata_arena(e)
 	    || rtree_read(place) != word)

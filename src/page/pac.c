@@ -488,10 +488,11 @@ pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
 
 /* An extent of an arena that is going, in state MERGING, becomes this one's. */
 static void
-adopt(struct pac *heir, struct edata *e)
+adopt(struct pac *heir, struct pac *pac, struct edata *e)
 {
 	emap_deregister(e);
 	store_release(&e->arena_index, (uint16_t)heir->arena_index);
+	edata_pool_pass(pac->edata_pool, heir->edata_pool);
 	/* The leaves exist: this cannot fail. */
 	(void)emap_register(e);
 	e->zeroed = ehooks_purge_forced(heir->ehooks, edata_base(e), e->size, 0, e->size)
@@ -508,7 +509,7 @@ destroy_ecache(struct pac *pac, struct ecache *ec, struct pac *heir)
 
 	while ((e = ecache_take_oldest(ec, SIZE_MAX)) != NULL) {
 		if (heir != NULL && is_default && dss_contains(edata_base(e))) {
-			adopt(heir, e);
+			adopt(heir, pac, e);
 			continue;
 		}
 		emap_deregister(e);

@@ -591,3 +591,54 @@ TEST(pinned_memory_shows_in_the_statistics)
 	CHECK_EQ(run(index, "destroy"), 0);
 	CHECK_EQ(region_pages_out(), 0);
 }
+
+/* ---- Arenas that come and go. ---------------------------------------------------------------- */
+
+/* Bytes of address space that the process has. */
+static size_t
+mapped_bytes(void)
+{
+	char line[512];
+	size_t sum = 0;
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	REQUIRE(maps != NULL);
+	while (fgets(line, sizeof line, maps) != NULL) {
+		unsigned long first, end;
+		if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+			sum += end - first;
+	}
+	fclose(maps);
+	return sum;
+}
+
+static void
+come_and_go(unsigned n, extent_hooks_t *hooks)
+{
+	for (unsigned k = 0; k < n; k++) {
+		const unsigned index =
+		    new_arena(hooks, k % 2 ? METADATA_TOO : METADATA_ELSEWHERE);
+		for (unsigned i = 0; i < 50; i++)
+			REQUIRE(API(mallocx)(i * 5000 + 1, FLAGS(index)) != NULL);
+		CHECK_EQ(run(index, "destroy"), 0);
+	}
+}
+
+TEST(arenas_that_come_and_go_take_no_more_memory)
+{
+	extent_hooks_t own = *read_hooks(0);
+	struct base_stats first, last;
+
+	for (unsigned i = 0; i < 2; i++) {
+		extent_hooks_t *hooks = i ? &own : NULL;
+		come_and_go(10, hooks);
+		const size_t mapped = mapped_bytes();
+		first = base_stats(&base_zero);
+		come_and_go(200, hooks);
+		last = base_stats(&base_zero);
+		CHECK_EQ(last.allocated, first.allocated);
+		CHECK_EQ(last.mapped, first.mapped);
+		if (!IS_SLOW)
+			CHECK_EQ(mapped_bytes(), mapped);
+	}
+}

@@ -5,13 +5,6 @@
  */
 #include "harness/hooked.h"
 
-/* Under a sanitizer, some of what is tried elsewhere. */
-#if defined __SANITIZE_ADDRESS__ || BUILT_FOR_TSAN
-#define IS_SLOW 1
-#else
-#define IS_SLOW 0
-#endif
-
 /* Each call of a hook, in a way in which it is called often. */
 static void
 fail_each_call(enum region_hook hook, enum region_failure how, unsigned way)

@@ -11,6 +11,13 @@
 #include "harness/test.h"
 #include "tract/tract.h"
 
+/* Under a sanitizer, some of what is tried elsewhere. */
+#if defined __SANITIZE_ADDRESS__ || BUILT_FOR_TSAN
+#define IS_SLOW 1
+#else
+#define IS_SLOW 0
+#endif
+
 #define FLAGS(index) (MALLOCX_ARENA(index) | MALLOCX_TCACHE_NONE)
 #define WRITE(name, variable) \
 	API(mallctl)(name, NULL, NULL, &(variable), sizeof(variable))

@@ -557,6 +557,8 @@ check_whole(void)
 		if (arena_get(i) != NULL)
 			check_arena(arena_get(i));
 	accounts.bytes += base_stats(&base_zero).mapped + rtree_mapped_bytes();
+	accounts.n_records += load_relaxed(&edata_orphans.n_all);
+	accounts.n_free += edata_orphans.n_free;
 	CHECK_EQ(accounts.n_records, accounts.n_free + accounts.n_extents);
 }
 

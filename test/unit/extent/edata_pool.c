@@ -68,21 +68,31 @@ TEST(without_memory_there_is_none_and_freed_ones_are_used_again)
 	CHECK(edata_pool_get(&pool, 1) == NULL);
 }
 
-TEST(an_heir_gets_every_free_record)
+TEST(orphans_serve_manual_arenas_first)
 {
-	static struct edata_pool pool, heir;
+	static struct edata_pool pool, heir, automatic;
+	struct edata *e[20];
 
-	open_pool(&pool, SIZE_MAX);
-	open_pool(&heir, SIZE_MAX);
-	struct edata *a = edata_pool_get(&pool, 1), *b = edata_pool_get(&pool, 1);
-	edata_pool_put(&pool, a);
-	edata_pool_put(&pool, b);
+	edata_pool_init_manual(&pool);
+	for (unsigned i = 0; i < 20; i++)
+		REQUIRE((e[i] = edata_pool_get(&pool, 1)) != NULL);
+	for (unsigned i = 0; i < 20; i++)
+		edata_pool_put(&pool, e[i]);
 	const size_t n_all = load_relaxed(&pool.n_all);
-	edata_pool_bequeath(&pool, &heir);
+	edata_pool_abandon(&pool);
 	CHECK_EQ(pool.n_free, 0);
-	CHECK_EQ(heir.n_free, n_all);
-	CHECK_EQ(load_relaxed(&heir.n_all), n_all);
+	CHECK_EQ(load_relaxed(&pool.n_all), 0);
+	CHECK_EQ(edata_orphans.n_free, n_all);
+	CHECK_EQ(load_relaxed(&edata_orphans.n_all), n_all);
+	/* Not an automatic arena. */
+	open_pool(&automatic, SIZE_MAX);
+	CHECK(edata_pool_get(&automatic, 0) != NULL);
+	CHECK_EQ(edata_orphans.n_free, n_all);
+	edata_pool_init_manual(&heir);
 	for (size_t i = 0; i < n_all; i++)
 		CHECK(edata_pool_get(&heir, 2) != NULL);
-	CHECK_EQ(heir.n_free, 0);
+	CHECK_EQ(load_relaxed(&heir.n_all), n_all);
+	CHECK_EQ(edata_orphans.n_free + load_relaxed(&edata_orphans.n_all), 0);
+	CHECK(edata_pool_get(&heir, 2) != NULL);
+	CHECK(load_relaxed(&heir.n_all) > n_all);
 }
