@@ -58,7 +58,7 @@ keep_line(const char *line)
 	const size_t size = strlen(line) + 1;
 
 	/* The process may end before malloc works. */
-	if (opt.abort_conf || size > sizeof lines - lines_length) {
+	if (opt.abort_conf || opt.abort || size > sizeof lines - lines_length) {
 		say_lines();
 		boot_message(line);
 		return;

@@ -168,6 +168,7 @@ struct parser {
 	struct text key;
 	struct text value;
 	unsigned n_errors;               /* those that count for abort_conf */
+	unsigned n_warnings;             /* those that count for abort */
 	void (*print)(const char *line); /* NULL: nothing is to be said */
 };
 
@@ -277,6 +278,7 @@ apply_to(struct parser *parser, const struct option *option)
 		parser->n_errors++;
 		return;
 	}
+	parser->n_warnings += reading == READ_REDUCED;
 	if (option->standing == OPTION_SWITCH
 	    && !option_value_is_initial(option, &value)) {
 		say(parser, "Not supported in this version", pair_of(parser));
@@ -336,7 +338,8 @@ abort_on_conf(void (*print)(const char *line))
 	os_abort();
 }
 
-static void
+/* How many warnings there were. */
+static unsigned
 read_source(const char *text, void (*print)(const char *line))
 {
 	struct parser parser = { .rest = text, .print = print };
@@ -344,6 +347,7 @@ read_source(const char *text, void (*print)(const char *line))
 		apply(&parser);
 	if (parser.n_errors != 0 && opt.abort_conf)
 		abort_on_conf(print);
+	return parser.n_warnings;
 }
 
 /* ---- When all has been read. ---- */
@@ -409,6 +413,8 @@ check_together(void (*print)(const char *line))
 void
 options_boot(const struct conf_sources *sources, void (*print)(const char *line))
 {
+	unsigned n_warnings = 0;
+
 	memset(was_set, 0, sizeof was_set);
 	for (unsigned i = 0; i < CONF_SOURCES; i++) {
 		source_texts[i] = sources->text[i];
@@ -419,7 +425,11 @@ options_boot(const struct conf_sources *sources, void (*print)(const char *line)
 		if (opt.confirm_conf)
 			announce((enum conf_source)i, print);
 		if (source_texts[i] != NULL)
-			read_source(source_texts[i], print);
+			n_warnings += read_source(source_texts[i], print);
+	}
+	if (n_warnings != 0 && opt.abort) {
+		print("<tract>: Abort (abort:true) on a warning\n");
+		os_abort();
 	}
 	check_together(print);
 	if (opt.confirm_conf) {

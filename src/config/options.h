@@ -20,7 +20,7 @@
  *	Malformed conf string     no key has that character; the rest is dropped
  *	Conf string ends with key, Conf string ends with comma
  * and these do not:
- *	Reducing KEY to limit (N) a value above the most there may be
+ *	Reducing KEY to limit (N) a value above the most there may be; counts for abort
  *	Not supported in this version
  *	Obsolete, ignored
  *

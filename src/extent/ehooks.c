@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "config/options.h"
 #include "extent/dss.h"
+#include "os/os.h"
 #include "os/pages.h"
 #include "sync/mutex.h"
 
@@ -111,6 +112,8 @@ tell_that_nothing_is_zeroed(void)
 	ehooks_notice(
 	    "<tract>: QEMU's emulation of single programs is known for that.\n");
 	ehooks_leave();
+	if (opt.abort)
+		os_abort();
 }
 
 static COLD void

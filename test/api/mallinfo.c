@@ -59,7 +59,7 @@ TEST(mallinfo_tells_what_is_in_use)
 		t_free(p[i]);
 	const struct mallinfo2 after = t_mallinfo2();
 	CHECK_EQ(after.hblks, before.hblks);
-	/* Some of it may have gone by time, all of it in a hostile build, which purges as it goes. */
+	/* Some may have gone by time, and all of it in a hostile build. */
 	CHECK(CONFIG_HOSTILE || after.keepcost >= N * BIG / 2);
 	(void)t_malloc_trim(0);
 	CHECK(t_mallinfo2().keepcost < BIG);

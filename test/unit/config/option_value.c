@@ -37,7 +37,7 @@ read_conf(const char *text, void (*print)(const char *line))
 
 	printed[0] = '\0';
 	opt = initial_values;
-	opt.abort_conf = opt.confirm_conf = false;
+	opt.abort = opt.abort_conf = opt.confirm_conf = false;
 	options_boot(&sources, print);
 }
 

@@ -27,7 +27,7 @@ static void
 set_defaults(void)
 {
 	opt = initial_values;
-	opt.abort_conf = false; /* true in debug builds */
+	opt.abort = opt.abort_conf = false; /* true in debug builds */
 }
 
 static void
@@ -234,6 +234,27 @@ TEST(after_an_error_the_next_pair_is_read)
 	CHECK_EQ(opt.narenas, 0);
 }
 
+static void
+write_line(const char *line)
+{
+	(void)!write(STDERR_FILENO, line, strlen(line));
+}
+
+static void
+take_too_many_arenas(void)
+{
+	const struct conf_sources sources = { .text = { [CONF_GLOBAL] = "narenas:5000",
+						  [CONF_ENVIRONMENT] = "abort:true" } };
+
+	options_boot(&sources, write_line);
+}
+
+TEST(abort_ends_the_program_on_a_warning)
+{
+	opt.abort = false;
+	test_dies(take_too_many_arenas, "Reducing narenas to limit");
+}
+
 TEST(malformed_text_ends_its_source_and_keeps_what_came_before)
 {
 	read_conf("narenas:3, tcache:false");
@@ -350,12 +371,6 @@ TEST(a_syntax_error_is_said_once_though_the_text_is_read_twice)
 {
 	read_conf("tcache");
 	CHECK_STR(printed, "<tract>: Conf string ends with key: tcache\n");
-}
-
-static void
-write_line(const char *line)
-{
-	os_write_stderr(line, strlen(line));
 }
 
 static const char *fatal_text;
