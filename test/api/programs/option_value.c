@@ -7,8 +7,8 @@
  * A line each: NAME VALUE, or NAME and the name of the error.  TYPE is what the node hands out:
  * bool, unsigned, u32, u64, i64, size_t, ssize_t, text.
  *
- * `secure' before all that fails with 77 unless the process is privileged.  With -DSOURCES the program
- * has options of its own.
+ * `secure' before all that fails with 77 unless the process is privileged.  With -DSOURCES the
+ * program has options of its own.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

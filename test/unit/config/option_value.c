@@ -370,7 +370,7 @@ try_list(void)
 		"2-1:3", "1-2:3|", "|1-2:3", "1-2:3||1-2:3", "1-2:x", "x-2:3", "1-y:3",
 		"1-2:-1", "1-2:3:4", "1-2-3:4", "1 -2:3", "99999999-99999999:3",
 		"1-2:65536", "1-2:18446744073709551617", "default|1-2:3" };
-	char what[96], text[128];
+	char what[96], text[128], given[64];
 
 	takes("default", "initial");
 	takes("1-8:3", "0=3 ");
@@ -379,16 +379,16 @@ try_list(void)
 	takes("112-0x70:7", QUANTUM == 16 ? "7=7 " : "10=7 ");
 	const unsigned last = row->room_size / sizeof(uint16_t) - 1;
 	snprintf(text, sizeof(text), "%u=2 ", last);
-	snprintf(conf, sizeof(conf), "%zu-64k:2", size_class_size(last));
-	takes(strdup(conf), text);
+	snprintf(given, sizeof(given), "%zu-64k:2", size_class_size(last));
+	takes(given, text);
 	snprintf(what, sizeof(what), "Invalid settings for %s", row->field.name);
 	for (unsigned i = 0; i < COUNT_OF(bad); i++)
 		refuses(bad[i], what);
 	snprintf(text, sizeof(text), "1-8:%ju", row->max + 1);
 	refuses(text, what);
-	snprintf(text, sizeof(text), "1-8:%ju", row->max);
-	snprintf(conf, sizeof(conf), "0=%ju ", row->max);
-	takes(text, strdup(conf));
+	snprintf(given, sizeof(given), "1-8:%ju", row->max);
+	snprintf(text, sizeof(text), "0=%ju ", row->max);
+	takes(given, text);
 	if (row->min > 0)
 		refuses("1-8:0", what);
 	else
