@@ -195,6 +195,22 @@ known()
 }
 check 'every switch of jemalloc is known' known
 
+switched()
+{
+	configured switched --disable-stats --disable-fill --enable-xmalloc --disable-user-config \
+	    --with-malloc-conf=narenas:3 --enable-pageid --with-lg-hugepage=22 \
+	    --enable-opt-safety-checks --disable-libdl && make -s -j2 lib/libtract.a && cd "$dir" &&
+	    build switches -I"$dir/switched/include" -I"$TRACT_SRC/include" \
+	    "$dir/switched/lib/libtract.a" && MALLOC_CONF=narenas:5 "$dir/switches"
+}
+check 'switches of features do what they say' switched
+dies 'every double free is found' 'double free' "$dir/switches" double
+dies 'sizes of sized frees are checked' 'size' "$dir/switches" size
+(cd "$dir/switched" && configured switched --enable-xmalloc --with-malloc-conf=xmalloc:true &&
+    make -s -j2 lib/libtract.a) > "$dir/log" 2>&1 || cat "$dir/log"
+build switches -I"$dir/switched/include" -I"$TRACT_SRC/include" "$dir/switched/lib/libtract.a"
+dies 'xmalloc' 'memory' "$dir/switches" memory
+
 wrong()
 {
 	for switch in --with-public-prefix=1a --with-lg-page=11 --with-lg-quantum=5 --with-version=5 \
