@@ -9,7 +9,7 @@
 build option_value -ldl
 
 # NAME TYPE DEFAULT GOOD READ BAD [MESSAGE]: TYPE is that of opt.NAME, - where there is no such
-# node.  DEFAULT and READ are as the program prints them; DEFAULT is * where it depends on the build, and
+# node.  DEFAULT and READ are as the program prints them; DEFAULT is * where it depends on build or machine, and
 # begins with ? where a build may have no such feature; READ is = where it is GOOD itself.  An option
 # whose feature is not in this version says so instead, and keeps its default.
 table()
