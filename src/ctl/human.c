@@ -211,9 +211,10 @@ print_settings(struct emitter *e, const struct human_facts *f)
 	emit_text(e, "Free pages go back, ");
 	print_decay(e, "dirty ones", a->dirty_decay_ms);
 	print_decay(e, ", muzzy ones", a->muzzy_decay_ms);
+	const uint64_t n_rounds = a->dirty_npurge + a->muzzy_npurge;
+	const size_t purged = (size_t)(a->dirty_purged + a->muzzy_purged) * os_page_size;
 	emit_text(e, "; so far %llu rounds gave back " MIB_FORMAT ".\n",
-	    (unsigned long long)(a->dirty_npurge + a->muzzy_npurge),
-	    MIB_ARGUMENTS((size_t)(a->dirty_purged + a->muzzy_purged) * os_page_size));
+	    (unsigned long long)n_rounds, MIB_ARGUMENTS(purged));
 	emit_text(e,
 	    "Of address space, " MIB_FORMAT " is mapped and " MIB_FORMAT
 	    " more is retained.\n",
