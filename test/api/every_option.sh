@@ -231,6 +231,24 @@ else
 	skip "$link_title" 'no name space for a mount'
 fi
 
+# The text of each source, in the order of their strength.
+source_texts()
+{
+	"$dir/option_value" text malloc_conf.global_var text malloc_conf.symlink \
+	    text malloc_conf.env_var text malloc_conf.global_var_2_conf_harder > "$dir/value" || return
+	cat "$dir/value"
+	diff - "$dir/value" <<-END
+	malloc_conf.global_var "narenas:2,lg_tcache_max:10,dirty_decay_ms:2s"
+	malloc_conf.symlink ENOENT
+	malloc_conf.env_var $1
+	malloc_conf.global_var_2_conf_harder "dirty_decay_ms:5s"
+	END
+}
+export MALLOC_CONF=narenas:3
+check 'opt.malloc_conf tells the sources that are there' source_texts '"narenas:3"'
+unset MALLOC_CONF
+check 'opt.malloc_conf knows no source that is not there' source_texts ENOENT
+
 confirms()
 {
 	MALLOC_CONF=zero:true,confirm_conf:true "$dir/option_value" > "$dir/output2" 2>&1
