@@ -119,19 +119,33 @@ CTL_ROWS(mutexes, MUTEXES_ROWS);
 
 /* ---- approximate_stats ---- */
 
-/* The lock only keeps arenas from going; nothing is gathered. */
-static int
-approximate_active(struct ctl_call *call)
+static size_t
+active_pages(unsigned first, unsigned end)
 {
 	size_t npages = 0;
 
-	mutex_lock(&ctl_lock);
-	for (unsigned i = 0; i < arenas_total(); i++) {
-		struct arena *arena = arena_is_doomed(i) ? NULL : arena_get(i);
+	for (unsigned i = first; i < end; i++) {
+		struct arena *arena = arena_get(i);
+		/* Relaxed: a count. */
 		if (arena != NULL)
 			npages += load_relaxed(&arena->pac.stats.active_pages);
 	}
-	mutex_unlock(&ctl_lock);
+	return npages;
+}
+
+/* Automatic arenas stay; only to see others the lock is needed, under which none goes. */
+static int
+approximate_active(struct ctl_call *call)
+{
+	size_t npages = active_pages(0, arenas_automatic());
+
+	if (arenas_total() > arenas_automatic()) {
+		mutex_lock(&ctl_lock);
+		for (unsigned i = arenas_automatic(); i < arenas_total(); i++)
+			if (!arena_is_doomed(i))
+				npages += active_pages(i, i + 1);
+		mutex_unlock(&ctl_lock);
+	}
 	call->value.size = npages * os_page_size;
 	return 0;
 }

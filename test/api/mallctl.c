@@ -6,6 +6,7 @@
 #include <tract/tract.h>
 
 #include "harness/test.h"
+#include "tract_config.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -437,6 +438,71 @@ TEST(decay_times_are_set_for_one_and_for_later_ones)
 	READ(arena_node(index, "dirty_decay_ms"), now);
 	CHECK_EQ(now, 250);
 	CHECK_EQ(WRITE("arenas.dirty_decay_ms", later_old), 0);
+}
+
+static const char *
+string_node(const char *name)
+{
+	const char *value = "";
+	READ(name, value);
+	return value;
+}
+
+TEST(sbrk_can_be_preferred_by_one_arena_and_by_later_ones)
+{
+	const unsigned index = new_arena();
+	const char *primary = "primary", *disabled = "disabled", *bad = "first",
+		   *null = NULL;
+	const char *before = string_node("arena.4096.dss"), *old = NULL;
+	char stats[64];
+	size_t length = sizeof old;
+
+	CHECK_STR(string_node(arena_node(index, "dss")), before);
+	CHECK_EQ(WRITE(arena_node(index, "dss"), bad), EINVAL);
+	CHECK_EQ(WRITE(arena_node(index, "dss"), null), EINVAL);
+	CHECK_EQ(WRITE(arena_node(4000, "dss"), primary), ENOENT);
+	if (strcmp(before, "disabled") == 0)
+		SKIP("no sbrk here");
+	CHECK_EQ(t_mallctl(arena_node(index, "dss"), &old, &length, &primary,
+		     sizeof primary),
+	    0);
+	CHECK_STR(old, before);
+	CHECK_STR(string_node(arena_node(index, "dss")), "primary");
+	refresh();
+	snprintf(stats, sizeof stats, "stats.arenas.%u.dss", index);
+	CHECK_STR(string_node(stats), "primary");
+	/* Memory lies below the break then, if nobody else's does. */
+	void *p = t_mallocx(1 << 20, MALLOCX_ARENA(index) | MALLOCX_TCACHE_NONE);
+	CHECK((uintptr_t)p < (uintptr_t)sbrk(0));
+	t_dallocx(p, MALLOCX_TCACHE_NONE);
+	CHECK_EQ(WRITE(arena_node(MALLCTL_ARENAS_ALL, "dss"), disabled), 0);
+	CHECK_STR(string_node(arena_node(new_arena(), "dss")), "disabled");
+	CHECK_STR(string_node(arena_node(index, "dss")), "primary");
+	CHECK_EQ(WRITE(arena_node(MALLCTL_ARENAS_ALL, "dss"), before), 0);
+}
+
+TEST(oversize_extents_of_an_arena_are_purged_as_they_are_freed)
+{
+	const unsigned index = new_arena();
+	const int flags = MALLOCX_ARENA(index) | MALLOCX_TCACHE_NONE;
+	size_t threshold = 1 << 20;
+	char stats[64];
+
+	CHECK_EQ(size_node(arena_node(index, "oversize_threshold")),
+	    size_node("opt.oversize_threshold"));
+	snprintf(stats, sizeof stats, "stats.arenas.%u.pdirty", index);
+	t_dallocx(t_mallocx(2 << 20, flags), flags);
+	refresh();
+	CHECK(size_node(stats) != 0 || CONFIG_HOSTILE);
+	CHECK_EQ(RUN(arena_node(index, "purge")), 0);
+	CHECK_EQ(WRITE(arena_node(index, "oversize_threshold"), threshold), 0);
+	CHECK_EQ(size_node(arena_node(index, "oversize_threshold")), threshold);
+	t_dallocx(t_mallocx(2 << 20, flags), flags);
+	refresh();
+	CHECK_EQ(size_node(stats), 0);
+	t_dallocx(t_mallocx(512 << 10, flags), flags);
+	refresh();
+	CHECK(size_node(stats) != 0 || CONFIG_HOSTILE);
 }
 
 TEST(reset_frees_everything_in_a_manual_arena)

@@ -14,7 +14,7 @@
 /* Milliseconds of processor time. */
 #define BAR_MS 20.0
 
-const char *t_malloc_conf = "narenas:64";
+const char *t_malloc_conf = "narenas:64,oversize_threshold:32m";
 
 static pthread_barrier_t barrier;
 static _Atomic(bool) is_over;
@@ -116,4 +116,27 @@ TEST(a_refresh_of_many_arenas_is_cheap_and_stops_nobody)
 		CHECK(quiet < BAR_MS);
 		CHECK(busy < BAR_MS);
 	}
+}
+
+/* It comes with the first such object, behind the automatic ones. */
+TEST(the_arena_of_oversize_objects_has_a_name)
+{
+	void *p = t_malloc((size_t)32 << 20);
+	unsigned index = 0;
+	char name[32] = "", *at = name, node[64];
+
+	CHECK_EQ(t_mallctl("arenas.lookup", &index, &(size_t){ sizeof index }, &p,
+		     sizeof p),
+	    0);
+	CHECK_EQ(index, N);
+	snprintf(node, sizeof node, "arena.%u.name", index);
+	CHECK_EQ(t_mallctl(node, &at, &(size_t){ sizeof at }, NULL, 0), 0);
+	CHECK_STR(name, "auto_oversize");
+	t_free(p);
+	p = t_malloc((size_t)16 << 20);
+	CHECK_EQ(t_mallctl("arenas.lookup", &index, &(size_t){ sizeof index }, &p,
+		     sizeof p),
+	    0);
+	CHECK(index < N);
+	t_free(p);
 }
