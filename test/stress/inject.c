@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every system call fails once: a program that allocates in every way runs over and over, each time
- * in a child of its own, with the k-th call failed, for k = 1, 2, ... until it ends
- * before the k-th.  Then again with all calls failed from the k-th on.
+ * in a child of its own, with the k-th call failed, for k = 1, 2, ... until it ends before the
+ * k-th.  Then again with all calls failed from the k-th on.
  *
- * What fails must say NULL and ENOMEM, keep the contents of what lives, and lose nothing:
- * at the end every structure is whole, every byte of address space accounted for, and
- * memory to be had again.
+ * What fails must say NULL and ENOMEM, keep the contents of what lives, and lose nothing: at the
+ * end all is whole, every byte of address space accounted for, and memory to be had again.
  */
 #define TEST_OWN_MAIN
 #include "harness/test.h"
@@ -557,9 +556,8 @@ check_whole(void)
 		if (arena_get(i) != NULL)
 			check_arena(arena_get(i));
 	accounts.bytes += base_stats(&base_zero).mapped + rtree_mapped_bytes();
-	accounts.n_records += load_relaxed(&edata_orphans.n_all);
-	accounts.n_free += edata_orphans.n_free;
-	CHECK_EQ(accounts.n_records, accounts.n_free + accounts.n_extents);
+	CHECK_EQ(accounts.n_records + load_relaxed(&edata_orphans.n_all),
+	    accounts.n_free + edata_orphans.n_free + accounts.n_extents);
 }
 
 static void
