@@ -246,8 +246,8 @@ alloc_refill(size_t size, struct tcache *tc, size_t szind)
 	return refill(size, tc, szind, alloc_unusual);
 }
 
-NOINLINE void *
-alloc_large(size_t size, struct tcache *tc)
+static ALWAYS_INLINE void *
+large(size_t size, struct tcache *tc)
 {
 	const size_t usable = size_usable(size);
 
@@ -257,9 +257,15 @@ alloc_large(size_t size, struct tcache *tc)
 }
 
 NOINLINE void *
+alloc_large(size_t size, struct tcache *tc)
+{
+	return large(size, tc);
+}
+
+NOINLINE void *
 malloc_large(size_t size, struct tcache *tc)
 {
-	void *p = alloc_large(size, tc);
+	void *p = large(size, tc);
 	return LIKELY(p != NULL) ? p : alloc_failed("malloc");
 }
 

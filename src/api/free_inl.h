@@ -19,21 +19,27 @@
  */
 void free_other(void *p, struct edata *e, struct tcache *tc);
 
-static ALWAYS_INLINE void
-free_inline(void *p)
+/* What the leaf word of any pointer leads to. */
+static ALWAYS_INLINE struct edata *
+record_inline(const void *p)
 {
 	const uintptr_t address = (uintptr_t)p;
-	struct tcache *tc = thread_tcache;
 
 	/* Relaxed: the pointer was made known to us after its extent was registered. */
 	const uintptr_t leaf = load_relaxed(&rtree.root[address >> RTREE_LG_LEAF_SPAN]);
-	if (UNLIKELY(leaf == 0)) {
-		free_other(p, (struct edata *)RTREE_ORIGIN, tc);
-		return;
-	}
+	if (UNLIKELY(leaf == 0))
+		return (struct edata *)RTREE_ORIGIN;
 	const uintptr_t word = load_relaxed((rtree_word *)(leaf
 	    + (address >> LG_GRANULE) * sizeof(uintptr_t)));
-	struct edata *e = (struct edata *)(RTREE_ORIGIN + word);
+	return (struct edata *)(RTREE_ORIGIN + word);
+}
+
+static ALWAYS_INLINE void
+free_inline(void *p)
+{
+	struct tcache *tc = thread_tcache;
+	struct edata *e = record_inline(p);
+
 	if (UNLIKELY(!edata_is_owned_by(e, tc))) {
 		free_other(p, e, tc);
 		return;

@@ -8,6 +8,7 @@
 
 #include "api/alloc.h"
 #include "api/foreign.h"
+#include "api/free_inl.h"
 #include "api/names.h"
 #include "arena/arena.h"
 #include "arena/misuse.h"
@@ -108,7 +109,7 @@ alloc_move(void *p, struct edata *e, const struct alloc_request *request)
 static inline bool
 stays(size_t old, size_t size)
 {
-	return size <= old && size >= old - old / 4;
+	return old - size <= old / 4;
 }
 
 static NOINLINE void *
@@ -157,8 +158,8 @@ realloc_zero(void *p)
 	}
 }
 
-EXPORT void *
-API(realloc)(void *p, size_t size)
+static NOINLINE void *
+realloc_other(void *p, size_t size)
 {
 	if (p == NULL) {
 		void *new = alloc_malloc(size);
@@ -167,6 +168,18 @@ API(realloc)(void *p, size_t size)
 	if (UNLIKELY(size == 0))
 		return realloc_zero(p);
 	return alloc_resize(p, size);
+}
+
+/* On the hit path an own region stays; NULL is nobody's, and 0 bytes are too few to stay for. */
+EXPORT HOT void *
+API(realloc)(void *p, size_t size)
+{
+	const struct edata *e = record_inline(p);
+
+	if (LIKELY(edata_is_owned_by(e, thread_tcache)
+		&& stays(slab_region_size(e), size)))
+		return p;
+	return realloc_other(p, size);
 }
 LIBC_NAME(__libc_realloc, realloc);
 

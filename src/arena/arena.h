@@ -16,7 +16,9 @@
 #include "arena/slab.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "config/options.h"
 #include "extent/emap.h"
+#include "os/pages.h"
 #include "page/pac.h"
 
 #define ARENA_NAME_SIZE 32
@@ -232,10 +234,28 @@ large_usable(const struct edata *e)
 	return e->size - e->pad;
 }
 
-/* Bytes of the extent of an object of `size' bytes. */
-size_t large_extent_size(size_t size, size_t alignment);
-/* An extent of that size, the caller's, becomes an object again. */
-void *large_place(struct edata *e, size_t size, size_t alignment);
+/* Bytes of the extent of an object of `size' bytes.  An object at a page has no choice where to
+ * begin. */
+static inline size_t
+large_extent_size(size_t size, size_t alignment)
+{
+	return UNLIKELY(opt.cache_oblivious) && alignment < os_page_size
+	    ? size + os_page_size
+	    : size;
+}
+
+void *large_place_padded(struct edata *e, size_t size, size_t alignment);
+
+/* An extent of that size, the caller's, becomes an object. */
+static inline void *
+large_place(struct edata *e, size_t size, size_t alignment)
+{
+	if (UNLIKELY(e->size != size))
+		return large_place_padded(e, size, alignment);
+	e->pad = 0;
+	e->offset = 0;
+	return (void *)e->addr;
+}
 
 /* `size' a page multiple of at least SC_LARGE_MIN. NULL: out of memory. */
 void *large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero);

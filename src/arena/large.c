@@ -17,19 +17,6 @@ note_deferred(struct arena *arena, bool deferred)
 		arena_defer(arena);
 }
 
-/* An object at a page has no choice where to begin. */
-static inline bool
-is_padded(size_t alignment)
-{
-	return UNLIKELY(opt.cache_oblivious) && alignment < os_page_size;
-}
-
-size_t
-large_extent_size(size_t size, size_t alignment)
-{
-	return is_padded(alignment) ? size + os_page_size : size;
-}
-
 /*
  * All cache lines in turn, neighbours in time far from each other in place: 29 is odd, so that it
  * visits all of a power of two, and close to the golden section of 64 * 0.45.
@@ -44,12 +31,10 @@ next_offset(struct arena *arena, size_t alignment)
 }
 
 void *
-large_place(struct edata *e, size_t size, size_t alignment)
+large_place_padded(struct edata *e, size_t size, size_t alignment)
 {
 	e->pad = (uint32_t)(e->size - size);
-	e->offset = 0;
-	if (UNLIKELY(e->pad != 0))
-		e->offset = (uint16_t)next_offset(arena_of(e), alignment);
+	e->offset = (uint16_t)next_offset(arena_of(e), alignment);
 	return large_object(e);
 }
 

@@ -22,7 +22,7 @@ remove_at(struct tcache *tc, unsigned i)
 }
 
 struct edata *
-tcache_large_take(struct tcache *tc, size_t size)
+tcache_large_search(struct tcache *tc, size_t size)
 {
 	for (unsigned i = tc->n_large; i-- > 0;)
 		if (tc->large[i]->size == size)

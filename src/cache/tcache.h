@@ -177,7 +177,23 @@ tcache_has_mail(struct tcache *tc)
 /* ---- large_cache.c ---- */
 
 /* A kept extent of exactly `size' bytes, active again; NULL: none. */
-struct edata *tcache_large_take(struct tcache *tc, size_t size);
+struct edata *tcache_large_search(struct tcache *tc, size_t size);
+
+/* The newest first, without a call. */
+static inline struct edata *
+tcache_large_take(struct tcache *tc, size_t size)
+{
+	const unsigned n = tc->n_large;
+	struct edata *e;
+
+	if (n == 0 || (e = tc->large[n - 1])->size != size)
+		return tcache_large_search(tc, size);
+	tc->n_large = n - 1;
+	owner_sub(&tc->large_bytes, size);
+	e->cached = false;
+	return e;
+}
+
 /* Keep a freed extent if it fits; false: the caller frees it. */
 bool tcache_large_keep(struct tcache *tc, struct edata *e);
 void tcache_large_flush(struct tcache *tc);
