@@ -307,9 +307,12 @@ name(struct ctl_call *call)
 }
 
 #define ARENA_ROWS(ROW) \
-	ROW(initialized, BOOL, CTL_READ, 0, initialized, 0, "Is there such an arena?") \
-	ROW(decay, BOOL, 0, 0, decay, 0, "Purge what the decay curves say.") \
-	ROW(purge, BOOL, 0, 0, purge, 0, "Purge all free pages.") \
+	ROW(initialized, BOOL, CTL_READ, 0, initialized, 0, \
+	    "Is there such an arena? Automatic ones are made when a thread first needs " \
+	    "them.") \
+	ROW(decay, BOOL, 0, 0, decay, 0, \
+	    "Give back the free pages that the decay settings say are due.") \
+	ROW(purge, BOOL, 0, 0, purge, 0, "Give back all free pages now.") \
 	ROW(reset, BOOL, 0, 0, reset, 0, "Free all objects of a manual arena at once.") \
 	ROW(destroy, BOOL, 0, 0, destroy, 0, \
 	    "Reset a manual arena, give all its memory back, free its index.") \
@@ -323,9 +326,11 @@ name(struct ctl_call *call)
 	    "automatic arena goes to the arena for such, if there is one; below 16 " \
 	    "KiB: off.") \
 	ROW(dirty_decay_ms, SSIZE, CTL_READ | CTL_WRITE, 0, decay_ms, DECAY_DIRTY, \
-	    "Milliseconds in which dirty pages are purged; -1 never, 0 at once.") \
+	    "Milliseconds in which free dirty pages are given back; -1 never, 0 at " \
+	    "once.") \
 	ROW(muzzy_decay_ms, SSIZE, CTL_READ | CTL_WRITE, 0, decay_ms, DECAY_MUZZY, \
-	    "Milliseconds in which muzzy pages are purged; -1 never, 0 at once.") \
+	    "Milliseconds in which lazily purged pages are given back; -1 never, 0 at " \
+	    "once.") \
 	ROW(extent_hooks, POINTER, CTL_READ | CTL_WRITE, 0, extent_hooks, 0, \
 	    "The functions that supply its pages.") \
 	ROW(retain_grow_limit, SIZE, CTL_READ | CTL_WRITE, 0, retain_grow_limit, 0, \

@@ -184,8 +184,9 @@ tcache_destroy(struct ctl_call *call)
 #define TCACHE_ROWS(ROW) \
 	ROW(create, UNSIGNED, CTL_READ | CTL_MUST_READ, 0, tcache_create, 0, \
 	    "Makes a cache for MALLOCX_TCACHE, and tells its number.") \
-	ROW(flush, UNSIGNED, CTL_NEEDS_NEW, 0, tcache_flush_id, 0, "Empties one.") \
+	ROW(flush, UNSIGNED, CTL_NEEDS_NEW, 0, tcache_flush_id, 0, \
+	    "Empties the cache of that number.") \
 	ROW(destroy, UNSIGNED, CTL_NEEDS_NEW, 0, tcache_destroy, 0, \
-	    "Empties one and frees its number.")
+	    "Empties the cache of that number, and frees the number.")
 
 CTL_ROWS(tcache, TCACHE_ROWS);
