@@ -456,7 +456,8 @@ try_row(void)
 TEST(every_option_takes_what_it_should_and_nothing_else)
 {
 	initial_values = opt; /* nothing has been read yet */
-	initial_values.abort_conf = false;
+	initial_values.abort = initial_values.abort_conf =
+	    false;                  /* true in debug builds */
 	initial_values.narenas = 0; /* the library has come up and said how many */
 	for (unsigned i = 0; i < OPTIONS; i++) {
 		row = &option_table[i];
