@@ -123,7 +123,7 @@ TEST(cache_oblivious_objects_begin_at_all_cache_lines_of_a_page)
 {
 	enum { OBJECTS = 256 };
 	struct arena *arena = new_arena();
-	const size_t size = 40960;
+	const size_t size = align_up(40960, os_page_size);
 	uint64_t seen[GRANULE / CACHE_LINE] = { 0 };
 	size_t n_seen = 0;
 

@@ -461,6 +461,9 @@ TEST(every_option_takes_what_it_should_and_nothing_else)
 	initial_values.narenas = 0; /* the library has come up and said how many */
 	for (unsigned i = 0; i < OPTIONS; i++) {
 		row = &option_table[i];
+		/* True in a debug build, where the first bad value would end the program. */
+		if (CONFIG_DEBUG && strcmp(row->field.name, "abort") == 0)
+			continue;
 		try_row();
 		if (atomic_load(&test_failures) != 0) {
 			printf("# in %s\n", row->field.name);
