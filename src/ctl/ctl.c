@@ -70,6 +70,15 @@ value_size(enum field_type type)
 	return type == FIELD_ENUM ? sizeof(const char *) : field_size(type);
 }
 
+/* Without statistics, what is counted all the same is for those who ask without names:
+ * mallinfo. */
+static bool
+is_missing(const struct ctl_group *group, unsigned access)
+{
+	return (access & CTL_MISSING) != 0
+	    || (group->guard == CTL_SNAPSHOT && !CONFIG_STATS);
+}
+
 /* Copy the row's bytes from where the group has them. */
 static int
 fetch(const struct ctl_group *group, const struct field *field,
@@ -78,9 +87,6 @@ fetch(const struct ctl_group *group, const struct field *field,
 	const bool is_guarded = group->guard == CTL_SNAPSHOT;
 	int rc = 0;
 
-	/* What is counted all the same is for those who ask without names: mallinfo. */
-	if (is_guarded && !CONFIG_STATS)
-		return ENOENT;
 	if (is_guarded && (rc = snapshot_enter()) != 0)
 		return rc;
 	const void *object = group->locate(index);
@@ -173,7 +179,7 @@ execute(const struct ctl_node *node, const struct ctl_exchange *x)
 	};
 
 	memcpy(call.index, node->index, sizeof call.index);
-	if ((access & CTL_MISSING) != 0)
+	if (is_missing(node->group, access))
 		return ENOENT;
 	int rc = check_permission(access, x);
 	if (rc != 0)
@@ -251,10 +257,11 @@ bool
 ctl_row_is_value(const struct ctl_group *group, unsigned i)
 {
 	const unsigned effects =
-	    CTL_ARGUMENT | CTL_NEEDS_NEW | CTL_MUST_READ | CTL_OWN_LENGTHS | CTL_MISSING;
+	    CTL_ARGUMENT | CTL_NEEDS_NEW | CTL_MUST_READ | CTL_OWN_LENGTHS;
 	const unsigned access = access_of(group, tree_row(group, i));
 
-	return (access & CTL_READ) != 0 && (access & effects) == 0;
+	return !is_missing(group, access) && (access & CTL_READ) != 0
+	    && (access & effects) == 0;
 }
 
 int
@@ -299,6 +306,8 @@ ctl_group_object(const struct ctl_group *group, const unsigned index[CTL_INDICES
 	const bool is_guarded = group->guard == CTL_SNAPSHOT;
 
 	assert(!group->acts);
+	if (is_missing(group, 0))
+		return NULL;
 	if (is_guarded && snapshot_enter() != 0)
 		return NULL;
 	const char *object = group->locate(index);

@@ -182,14 +182,18 @@ dss(struct ctl_call *call)
 			return EINVAL;
 	}
 	if (is_default) {
-		call->value.string = word_of_dss(dss_default());
-		return call->new == NULL || dss_set_default(new) ? 0 : EFAULT;
+		const enum dss old = dss_default();
+		call->value.string = word_of_dss(old);
+		return call->new == NULL || new == old || dss_set_default(new) ? 0
+									       : EFAULT;
 	}
 	struct arena *arena = arena_pin(index);
 	if (arena == NULL)
 		return EFAULT;
-	call->value.string = word_of_dss(dss_preference(index));
-	const bool done = call->new == NULL || dss_set_preference(index, new);
+	const enum dss old = dss_preference(index);
+	call->value.string = word_of_dss(old);
+	const bool done =
+	    call->new == NULL || new == old || dss_set_preference(index, new);
 	arena_unpin(arena);
 	return done ? 0 : EFAULT;
 }
