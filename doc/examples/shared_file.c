@@ -7,6 +7,9 @@
  * private to this process (metadata_use_hooks is false), so only objects lie in the file.  Such
  * memory must never be treated like private pages: tract zeroes it by writing, whatever purging
  * did.
+ *
+ * After a fork both processes would allocate from the same file, each by records of its own: only
+ * one of them may go on to use the arena.  Here the child just reads and writes an object.
  */
 #define _GNU_SOURCE /* memfd_create */
 #include <stdatomic.h>
