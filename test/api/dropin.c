@@ -3,26 +3,26 @@
  * What programs written for jemalloc rely on and is easy to miss, a test a clause; the clauses that
  * need a program of their own are in dropin.sh.  More on the same, elsewhere:
  *
- *	1   thread.allocatedp                  here; mallctl.c, every_allocation_is_counted_once_asked
- *	2   partial names, replaced indices    here; mallctl.c, parts_of_names..., indices_in_paths...
- *	3   arena.<narenas>                    here; mallctl.c, all_arenas_have_two_names
- *	4   lengths and errors                 here; mallctl.c, errors_follow_the_rules; conformance.c
- *	5   epoch                              here; mallctl.c, a_write_of_epoch_refreshes_and_counts
- *	6   types                              here; mallctl.c, nodes_have_the_types_that_programs_expect
- *	7   size classes                       here; unit/config/size_class.c
- *	8   sources of options                 dropin.sh; every_option.sh; unit/config/options.c
- *	9   malloc_stats_print                 here; stats_print.c
- *	10  NULL, 0, sizes, errno              here; contract.c, extended.c, options.sh
- *	11  after the last destructor          dropin.sh; threads.sh, exit.sh
- *	12  thread-local storage, dlopen       dropin.sh; dlopen.sh
- *	13  RTLD_DEEPBIND                      dropin.sh; dlopen.sh
- *	14  fork                               dropin.sh; fork.sh; stress/fork.c
- *	15  malloc_conf of the executable      dropin.sh
- *	16  version                            here; compat.sh
- *	17  operators of C++                   dropin.sh; cxx.sh; unit/api/cxx.c
- *	18  valgrind                           dropin.sh
- *	19  several copies                     embed.sh; amalgamation.sh
- *	20  glibc's list                       dropin.sh
+ *	1  thread.allocatedp      here; mallctl.c, every_allocation_is_counted_once_asked
+ *	2  partial names          here; mallctl.c, parts_of_names_..., indices_in_paths_...
+ *	3  arena.<narenas>        here; mallctl.c, all_arenas_have_two_names
+ *	4  lengths and errors     here; mallctl.c, errors_follow_the_rules; conformance.c
+ *	5  epoch                  here; mallctl.c, a_write_of_epoch_refreshes_and_counts
+ *	6  types                  here; mallctl.c, nodes_have_the_types_...; conformance.c
+ *	7  size classes           here; unit/config/size_class.c
+ *	8  sources of options     dropin.sh; every_option.sh; unit/config/options.c
+ *	9  malloc_stats_print     here; stats_print.c
+ *	10 NULL, 0, sizes, errno  here; contract.c, extended.c, options.sh
+ *	11 the last destructor    dropin.sh; threads.sh, exit.sh
+ *	12 TLS, dlopen            dropin.sh; dlopen.sh
+ *	13 RTLD_DEEPBIND          dropin.sh; dlopen.sh
+ *	14 fork                   dropin.sh; fork.sh; stress/fork.c
+ *	15 malloc_conf            dropin.sh
+ *	16 version                here; compat.sh
+ *	17 operators of C++       dropin.sh; cxx.sh; unit/api/cxx.c
+ *	18 valgrind               dropin.sh
+ *	19 several copies         embed.sh; amalgamation.sh
+ *	20 glibc's list           dropin.sh
  */
 #include <pthread.h>
 #include <stdatomic.h>

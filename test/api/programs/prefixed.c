@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prefixed -- copies of tract with prefixes of their own in one process, beside the process's malloc.
+ * prefixed -- copies of tract with prefixes of their own in one process, beside its malloc.
  *
  * Compiled once with -DFIRST=a_ -DSECOND=b_ and linked with the archives of two builds.  Each copy
  * has its own options, arenas and objects; a pointer of one is nothing to the other.

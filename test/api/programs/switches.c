@@ -58,7 +58,9 @@ expect_named_mappings(void)
 		is_named |= strstr(line, "[anon:tract]") != NULL;
 	if (maps != NULL)
 		fclose(maps);
-	FILE *config = popen("zcat /proc/config.gz 2> /dev/null | grep -c ^CONFIG_ANON_VMA_NAME=y", "r");
+	FILE *config =
+	    popen("zcat /proc/config.gz 2> /dev/null | grep -c ^CONFIG_ANON_VMA_NAME=y",
+		"r");
 	can = config != NULL && fgetc(config) == '1';
 	if (config != NULL)
 		pclose(config);
@@ -104,7 +106,8 @@ main(int argc, char **argv)
 		printf("opt.narenas is %u\n", narenas);
 		failures++;
 	}
-	if (node("arenas.hugepage", &hugepage, sizeof hugepage) != 0 || hugepage != 1 << 22) {
+	if (node("arenas.hugepage", &hugepage, sizeof hugepage) != 0
+	    || hugepage != 1 << 22) {
 		printf("arenas.hugepage is %zu\n", hugepage);
 		failures++;
 	}
