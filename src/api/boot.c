@@ -128,6 +128,7 @@ boot_rest(void)
 	unsigned modes = 0;
 
 	say_lines();
+	tcache_trim_boot();
 	if (opt.zero || opt.junk != JUNK_FALSE)
 		modes |= MODE_FILLING;
 	if (!opt.tcache)

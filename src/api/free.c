@@ -183,6 +183,8 @@ free_known(struct tcache *tc, struct edata *e, void *p)
 	struct tcache *owner = load_acquire(&e->owner);
 	if (owner == NULL)
 		free_shared(e, p);
+	else if (owner == tc && CONFIG_DEBUG && free_is_double(tc, e, p))
+		return;
 	else if (owner == tc)
 		tcache_free_own(tc, e, p);
 	else
@@ -205,6 +207,28 @@ free_foreign(void *p)
 		misuse_report("interior pointer", p, any);
 	else
 		misuse_report("double free", p, any);
+}
+
+/* Is p one of the first *left of a list of regions?  Takes those it looks at from *left. */
+static bool
+is_listed(const void *list, const void *p, unsigned *left)
+{
+	for (; list != NULL && *left != 0; list = *(void *const *)list, --*left)
+		if (list == p)
+			return true;
+	return false;
+}
+
+bool
+free_is_double(struct tcache *tc, const struct edata *e, const void *p)
+{
+	unsigned left = opt.debug_double_free_max_scan;
+
+	if (LIKELY(!is_listed(e->free, p, &left)
+		&& !is_listed(tc->list[e->szind], p, &left)))
+		return false;
+	misuse_report("double free", p, e);
+	return true;
 }
 
 /* Count and fill an object that is going, as the modes and options say. */
@@ -264,6 +288,12 @@ free_other(void *p, struct edata *e, struct tcache *tc)
 	struct tcache_message *m = tcache_message_of(tc, e);
 
 	if (LIKELY(m->slab == e)) {
+		unsigned left = (unsigned)min_size(opt.debug_double_free_max_scan,
+		    m->count - m->left);
+		if (CONFIG_DEBUG && is_listed(m->head, p, &left)) {
+			misuse_report("double free", p, e);
+			return;
+		}
 		*(void **)p = m->head;
 		m->head = p;
 		if (UNLIKELY(--m->left == 0))

@@ -19,6 +19,10 @@
  */
 void free_other(void *p, struct edata *e, struct tcache *tc);
 
+/* Debug builds: is the region of an own slab among the free ones that
+ * opt.debug_double_free_max_scan says to look at?  Reports it then. */
+bool free_is_double(struct tcache *tc, const struct edata *e, const void *p);
+
 /* What the leaf word of any pointer leads to. */
 static ALWAYS_INLINE struct edata *
 record_inline(const void *p)
@@ -44,6 +48,8 @@ free_inline(void *p)
 		free_other(p, e, tc);
 		return;
 	}
+	if (CONFIG_DEBUG && free_is_double(tc, e, p))
+		return;
 	*(void **)p = e->free;
 	e->free = p;
 	if (UNLIKELY(--e->need == 0))

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/explicit.h"
 
+#include <string.h>
+
 #include "arena/arena.h"
 #include "arena/misuse.h"
 #include "base/bits.h"
 #include "cache/tcache.h"
+#include "config/options.h"
 #include "sync/fork.h"
 
-/* Regions kept per class: at least two, at most a page's worth. */
-#define CACHE_SLOTS (CONFIG_HOSTILE ? 2 : 20)
+/* Most regions that go to a class, and from it, at a time. */
 #define CACHE_FILL (CONFIG_HOSTILE ? 2 : 8)
+#define CACHE_FLUSH 64
 
 struct explicit_class {
 	unsigned n;
-	void *regions[CACHE_SLOTS];
+	unsigned slots; /* of `regions', 0 as long as it is NULL */
+	void **regions; /* oldest first; made when the class is first used */
 };
 
 struct explicit_tcache {
@@ -46,6 +50,44 @@ new_cache_locked(void)
 	if (cache != NULL)
 		mutex_init(&cache->lock, RANK_TCACHES_ONE);
 	return cache;
+}
+
+/* How many regions of a class a cache keeps, by the options. */
+static unsigned
+slots_for(unsigned szind)
+{
+	const ssize_t lg = opt.lg_tcache_nslots_mul;
+	const size_t nregs = slab_geometry[szind].nregs;
+
+	if (CONFIG_HOSTILE)
+		return 2;
+	if (szind >= SC_NBINS)
+		return opt.tcache_nslots_large;
+	const size_t wanted = lg < 0 ? nregs >> -lg : nregs << lg;
+	return (unsigned)max_size(min_size(wanted, opt.tcache_nslots_small_max),
+	    opt.tcache_nslots_small_min);
+}
+
+/* Room for the regions of a class; without memory for it the class keeps none. */
+static void
+make_room(struct explicit_tcache *cache, unsigned szind)
+{
+	struct explicit_class *k = &cache->classes[szind];
+	const unsigned slots = slots_for(szind);
+	void **regions = base_alloc(&base_zero, slots * sizeof(void *), CACHE_LINE);
+
+	if (regions == NULL)
+		return;
+	mutex_lock(&cache->lock);
+	const bool is_first = k->regions == NULL;
+	if (is_first) {
+		k->regions = regions;
+		k->slots = slots;
+	}
+	mutex_unlock(&cache->lock);
+	/* Another thread was faster; what is too large to be recycled is lost, once. */
+	if (!is_first && slots * sizeof(void *) <= BASE_RECYCLE_MAX)
+		base_free(&base_zero, regions, slots * sizeof(void *));
 }
 
 bool
@@ -86,12 +128,18 @@ free_regions(void *const *regions, unsigned n)
 static void
 flush(struct explicit_tcache *cache)
 {
+	void *taken[CACHE_FLUSH];
+
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
-		mutex_lock(&cache->lock);
-		const struct explicit_class taken = cache->classes[i];
-		cache->classes[i].n = 0;
-		mutex_unlock(&cache->lock);
-		free_regions(taken.regions, taken.n);
+		struct explicit_class *k = &cache->classes[i];
+		unsigned n = 0;
+		do {
+			mutex_lock(&cache->lock);
+			for (n = 0; n < CACHE_FLUSH && k->n != 0; n++)
+				taken[n] = k->regions[--k->n];
+			mutex_unlock(&cache->lock);
+			free_regions(taken, n);
+		} while (n == CACHE_FLUSH);
 	}
 }
 
@@ -129,7 +177,7 @@ static void *
 keep_chain(struct explicit_tcache *cache, struct explicit_class *k, void *chain)
 {
 	mutex_lock(&cache->lock);
-	for (; chain != NULL && k->n < CACHE_SLOTS; chain = *(void **)chain)
+	for (; chain != NULL && k->n < k->slots; chain = *(void **)chain)
 		k->regions[k->n++] = chain;
 	mutex_unlock(&cache->lock);
 	return chain;
@@ -144,7 +192,10 @@ explicit_tcache_alloc(struct explicit_tcache *cache, struct arena *arena, unsign
 	mutex_lock(&cache->lock);
 	if (k->n != 0)
 		p = k->regions[--k->n];
+	const bool has_room = k->regions != NULL;
 	mutex_unlock(&cache->lock);
+	if (UNLIKELY(!has_room))
+		make_room(cache, szind);
 	if (p != NULL || bin_fill(arena, szind, CACHE_FILL, &chain) == 0)
 		return p;
 	for (void *rest = keep_chain(cache, k, *(void **)chain); rest != NULL;
@@ -155,11 +206,29 @@ explicit_tcache_alloc(struct explicit_tcache *cache, struct arena *arena, unsign
 	return chain;
 }
 
+/* The oldest regions of a full class, at most CACHE_FLUSH; how many. */
+static unsigned
+take_oldest_locked(struct explicit_tcache *cache, struct explicit_class *k,
+    unsigned szind, void **oldest)
+{
+	const unsigned lg_div = szind < SC_NBINS ? opt.lg_tcache_flush_small_div
+						 : opt.lg_tcache_flush_large_div;
+	const unsigned n =
+	    (unsigned)min_size(max_size(k->slots >> lg_div, 1), CACHE_FLUSH);
+
+	assert(mutex_is_held(&cache->lock));
+	(void)cache;
+	memcpy(oldest, k->regions, n * sizeof(void *));
+	memmove(k->regions, k->regions + n, (k->n - n) * sizeof(void *));
+	k->n -= n;
+	return n;
+}
+
 void
 explicit_tcache_free(struct explicit_tcache *cache, struct edata *e, void *p)
 {
 	struct explicit_class *k = &cache->classes[e->szind];
-	void *oldest[CACHE_SLOTS / 2];
+	void *oldest[CACHE_FLUSH];
 	unsigned n = 0;
 
 	if (load_acquire(&e->owner) != NULL) {
@@ -167,13 +236,18 @@ explicit_tcache_free(struct explicit_tcache *cache, struct edata *e, void *p)
 		return;
 	}
 	mutex_lock(&cache->lock);
-	if (k->n == CACHE_SLOTS) {
-		for (; n < CACHE_SLOTS / 2; n++)
-			oldest[n] = k->regions[n];
-		for (unsigned i = n; i < CACHE_SLOTS; i++)
-			k->regions[i - n] = k->regions[i];
-		k->n -= n;
+	if (UNLIKELY(k->regions == NULL)) {
+		mutex_unlock(&cache->lock);
+		make_room(cache, e->szind);
+		mutex_lock(&cache->lock);
 	}
+	if (k->slots == 0) {
+		mutex_unlock(&cache->lock);
+		free_region(p);
+		return;
+	}
+	if (k->n == k->slots)
+		n = take_oldest_locked(cache, k, e->szind, oldest);
 	k->regions[k->n++] = p;
 	mutex_unlock(&cache->lock);
 	free_regions(oldest, n);

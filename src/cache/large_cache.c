@@ -7,6 +7,7 @@
  */
 #include "base/bits.h"
 #include "cache/tcache.h"
+#include "config/options.h"
 
 static struct edata *
 remove_at(struct tcache *tc, unsigned i)
@@ -30,6 +31,13 @@ tcache_large_search(struct tcache *tc, size_t size)
 	return NULL;
 }
 
+/* The option has no more than there is room for, but in hostile builds. */
+static unsigned
+most(void)
+{
+	return CONFIG_HOSTILE ? TCACHE_LARGE_COUNT : opt.tcache_nslots_large;
+}
+
 bool
 tcache_large_keep(struct tcache *tc, struct edata *e)
 {
@@ -40,7 +48,7 @@ tcache_large_keep(struct tcache *tc, struct edata *e)
 		return false;
 	if (size > TCACHE_LARGE_MAX || edata_arena(e) >= arenas_automatic())
 		return false;
-	while (UNLIKELY(tc->n_large == TCACHE_LARGE_COUNT
+	while (UNLIKELY(tc->n_large >= most()
 	    || load_relaxed(&tc->large_bytes) + size > TCACHE_LARGE_BYTES))
 		large_free(remove_at(tc, 0));
 	e->cached = true;

@@ -42,11 +42,13 @@
 #define TCACHE_MESSAGES (CONFIG_HOSTILE ? 2 : 16)
 #define TCACHE_MESSAGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
 #define TCACHE_MESSAGE_BYTES 4096
-/* Large objects kept: how many, how large each, how much in all. */
-#define TCACHE_LARGE_COUNT (CONFIG_HOSTILE ? 2 : 8)
+/* Large objects kept: how many at most (see opt.tcache_nslots_large), how large each, how much in
+ * all. */
+#define TCACHE_LARGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
 #define TCACHE_LARGE_MAX ((size_t)512 << 10)
 #define TCACHE_LARGE_BYTES ((size_t)1 << 20)
-/* Slow paths between two looks at the clock, and the time between two trimmings. */
+/* Slow paths between two looks at the clock, if opt.tcache_gc_incr_bytes is the initial value, and
+ * the time between two trimmings. */
 #define TCACHE_TICK (CONFIG_HOSTILE ? 5 : 64)
 #define TCACHE_TRIM_NS ((uint64_t)(CONFIG_HOSTILE ? 0 : 10 * 1000 * 1000))
 /* Empty slabs kept: the share 1 / 2^n of the most that was owned lately, within these bounds. */
@@ -81,15 +83,14 @@ struct tcache {
 	    lookup[SC_LOOKUP_COUNT]; /* a copy of size_class_lookup, one load nearer */
 	/* ---- slow paths; owner thread only ---- */
 	struct arena *arena;
-	unsigned n_slow; /* slow paths, for the tick */
+	unsigned n_slow; /* slow paths since the last tick */
 	unsigned n_large;
 	size_t owned_bytes; /* of all owned slabs */
 	size_t empty_bytes; /* of empty ones among them */
 	size_t empty_limit; /* how many of these may be kept; trimming lowers it */
 	uint64_t trimmed_ns;
-	const struct tcache_shape *shape;        /* NULL: the usual one */
-	_Atomic(size_t) large_bytes;             /* of `large'; anybody reads */
-	struct edata *large[TCACHE_LARGE_COUNT]; /* oldest first */
+	const struct tcache_shape *shape; /* NULL: the usual one */
+	_Atomic(size_t) large_bytes;      /* of `large'; anybody reads */
 	/* ---- guarded by arena->tcache_lock ---- */
 	struct list arena_link; /* in arena->tcaches */
 	struct list pool_link;  /* in arena->pooled or ->bare while no thread has it */
@@ -100,6 +101,9 @@ struct tcache {
 	struct tcache_message messages[TCACHE_MESSAGES];
 	/* ---- any thread ---- */
 	_Atomic(struct edata *) inbox ALIGNED(CACHE_LINE); /* through announced_next */
+	/* ---- owner thread only; not touched by a thread that only allocates a little ---- */
+	struct edata *large[TCACHE_LARGE_COUNT] ALIGNED(CACHE_LINE); /* oldest first */
+	unsigned n_ticks;
 };
 
 /* All lists empty, lookup all zero: what a thread without tcache allocates from. */
@@ -217,12 +221,17 @@ tcache_notice(void)
 /* Every slow path: now and then, post messages, give back what is idle, let the arena decay. */
 void tcache_tick_now(struct tcache *tc);
 
+extern unsigned tcache_period; /* Slow paths between two ticks.  Set once at boot. */
+
 static inline void
 tcache_tick(struct tcache *tc)
 {
-	if (UNLIKELY(++tc->n_slow % TCACHE_TICK == 0))
+	if (UNLIKELY(++tc->n_slow >= tcache_period))
 		tcache_tick_now(tc);
 }
+
+/* From the options. */
+void tcache_trim_boot(void);
 
 /* Give back all that is free: lists, messages, empty slabs, large objects. */
 void tcache_flush(struct tcache *tc);

@@ -50,7 +50,8 @@ bool os_pages_purge_forced(void *addr,
     size_t size); /* MADV_DONTNEED: reads as zero afterwards */
 /*
  * The forced purge of n ranges, at most OS_PURGE_MANY, by one call of process_madvise: how many of
- * them, from the first on, are purged.  0 where the kernel has no such call, or not for this process.
+ * them, from the first on, are purged.  0 where the kernel has no such call, or not for one's own
+ * process.
  */
 #define OS_PURGE_MANY 128
 unsigned os_pages_purge_many(const struct iovec *ranges, unsigned n);

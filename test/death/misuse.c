@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Misuse ends in one line that says what, and SIGABRT.  Only what costs nothing to find is looked
- * for: nothing here is about regions of a thread's own slabs, but for debug builds.
+ * for: regions of a thread's own slabs are looked at by debug builds alone.
  */
+#include <pthread.h>
+
 #include "api/names.h"
+#include "config/options.h"
 #include "harness/test.h"
 
 #define NO_TCACHE (1 << 8)
@@ -196,4 +199,84 @@ TEST(right_sizes_are_no_misuse)
 {
 	not_misuse();
 	CHECK(true);
+}
+
+/* ---- regions of a thread's own slabs: debug builds only ---- */
+
+enum { MANY = 200 };
+
+/* Enough of a class that the thread has slabs of its own; the last of them. */
+static void *
+own_region(void)
+{
+	static void *all[MANY];
+
+	for (unsigned i = 0; i < MANY; i++)
+		all[i] = API(malloc)(320);
+	return all[MANY - 1];
+}
+
+static void
+free_own_twice(void)
+{
+	void *p = own_region();
+
+	API(free)(p);
+	API(free)(hidden(p));
+}
+
+static void
+free_own_twice_with_others_between(void)
+{
+	void *p = own_region(), *q = API(malloc)(320), *r = API(malloc)(320);
+
+	API(free)(p);
+	API(free)(q);
+	API(free)(r);
+	API(free)(hidden(p));
+}
+
+/* What was freed is on the thread's list by now. */
+static void
+free_listed_twice(void)
+{
+	void *p = own_region(), *q = API(malloc)(320);
+
+	API(free)(p);
+	API(free)(q);
+	for (unsigned i = 0; i < 4000; i++)
+		if (API(malloc)(320) == q)
+			break;
+	API(free)(hidden(p));
+}
+
+static void *
+free_twice_elsewhere(void *p)
+{
+	/* Others first, so that the thread has a tcache and a message cache. */
+	for (unsigned i = 0; i < 100; i++)
+		API(free)(API(malloc)(320));
+	API(free)(p);
+	API(free)(hidden(p));
+	return NULL;
+}
+
+static void
+free_remote_twice(void)
+{
+	pthread_t thread;
+
+	REQUIRE(pthread_create(&thread, NULL, free_twice_elsewhere, own_region()) == 0);
+	pthread_join(thread, NULL);
+}
+
+TEST(debug_builds_find_a_recent_double_free_of_an_own_region)
+{
+	if (!CONFIG_DEBUG)
+		SKIP("debug builds only");
+	test_dies(free_own_twice, "double free");
+	test_dies(free_own_twice_with_others_between, "double free");
+	test_dies(free_listed_twice, "double free");
+	if (!CONFIG_HOSTILE)
+		test_dies(free_remote_twice, "double free");
 }

@@ -5,6 +5,7 @@
 #include "harness/whole.h"
 
 #include "api/boot.h"
+#include "config/options.h"
 
 #define CLASS 12
 
@@ -61,11 +62,70 @@ TEST(no_more_than_a_few_regions_are_kept)
 		CHECK_EQ(*(unsigned *)all[i], i);
 	for (unsigned i = 0; i < 500; i++)
 		explicit_tcache_free(cache, emap_lookup(all[i]), all[i]);
-	CHECK(arena->bins[CLASS].stats.cur_regs <= 20);
+	CHECK(arena->bins[CLASS].stats.cur_regs <= opt.tcache_nslots_small_max);
 	CHECK(explicit_tcache_destroy(id));
 	CHECK_EQ(arena->bins[CLASS].stats.cur_regs, 0);
 	arena_check(arena);
 	arena_destroy(arena);
+}
+
+/* Live regions of the bin when a cache was given so many. */
+static size_t
+kept_of(unsigned szind, unsigned n)
+{
+	struct arena *arena = arena_create_manual(NULL);
+	static void *all[500];
+	unsigned id;
+
+	REQUIRE(arena != NULL && explicit_tcache_create(&id));
+	/* One that has no room yet: those used before keep theirs. */
+	unsigned fresh[8] = { 0 }, n_fresh = 0;
+	while (n_fresh < 8)
+		REQUIRE(explicit_tcache_create(&fresh[n_fresh++]));
+	struct explicit_tcache *cache = explicit_tcache_get(fresh[7]);
+	void *chain = NULL;
+	for (unsigned i = 0; i < n; i++) {
+		chain = NULL;
+		REQUIRE(bin_fill(arena, szind, 1, &chain) == 1);
+		all[i] = chain;
+	}
+	for (unsigned i = 0; i < n; i++)
+		explicit_tcache_free(cache, emap_lookup(all[i]), all[i]);
+	const size_t kept = arena->bins[szind].stats.cur_regs;
+	CHECK(explicit_tcache_flush(fresh[7]));
+	CHECK_EQ(arena->bins[szind].stats.cur_regs, 0);
+	arena_destroy(arena);
+	/* The ids stay in use: the next cache is a new one again. */
+	return kept;
+}
+
+TEST(the_options_say_how_much_a_cache_keeps_and_gives_back_at_a_time)
+{
+	const unsigned min = opt.tcache_nslots_small_min,
+		       max = opt.tcache_nslots_small_max;
+	const unsigned nregs = slab_geometry[CLASS].nregs;
+
+	if (CONFIG_HOSTILE)
+		SKIP("caches have two slots");
+	opt.tcache_nslots_small_min = 10;
+	opt.tcache_nslots_small_max = 300;
+	opt.lg_tcache_nslots_mul = 0;
+	CHECK_EQ(kept_of(CLASS, nregs), nregs);
+	/* Full: half of it goes, and one more comes. */
+	CHECK_EQ(kept_of(CLASS, nregs + 1), nregs - nregs / 2 + 1);
+	opt.lg_tcache_nslots_mul = 1;
+	CHECK_EQ(kept_of(CLASS, 2 * nregs), 2 * nregs);
+	opt.lg_tcache_nslots_mul = -16;
+	CHECK_EQ(kept_of(CLASS, 10), 10);
+	opt.lg_tcache_flush_small_div = 16;
+	CHECK_EQ(kept_of(CLASS, 100), 10);
+	opt.lg_tcache_flush_small_div = 1;
+	opt.lg_tcache_nslots_mul = 16;
+	CHECK_EQ(kept_of(CLASS, 300), 300);
+	CHECK_EQ(kept_of(SC_NBINS, opt.tcache_nslots_large), opt.tcache_nslots_large);
+	opt.lg_tcache_nslots_mul = 1;
+	opt.tcache_nslots_small_min = min;
+	opt.tcache_nslots_small_max = max;
 }
 
 TEST(a_region_of_an_owned_slab_goes_to_its_owner)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/bits.h"
+#include "config/options.h"
 #include "harness/whole.h"
 
 #include "api/boot.h"
@@ -29,6 +31,8 @@ new_extent(struct arena *arena, size_t size)
 	return emap_lookup(p);
 }
 
+#define MOST_KEPT min_size(opt.tcache_nslots_large, TCACHE_LARGE_COUNT)
+
 TEST(a_kept_extent_serves_its_own_size_only)
 {
 	struct tcache *tc = new_tcache();
@@ -53,14 +57,13 @@ TEST(number_and_bytes_are_bounded_and_the_oldest_go_first)
 	struct edata *last = NULL;
 	const size_t first = align_up(40960, os_page_size);
 
-	for (unsigned i = 0; i < 3 * TCACHE_LARGE_COUNT; i++) {
+	for (unsigned i = 0; i < 3 * MOST_KEPT; i++) {
 		/* Three sizes, as many of each as are kept. */
-		last = new_extent(arena_get(0),
-		    first + i / TCACHE_LARGE_COUNT * os_page_size);
+		last = new_extent(arena_get(0), first + i / MOST_KEPT * os_page_size);
 		CHECK(tcache_large_keep(tc, last));
-		CHECK(tc->n_large <= TCACHE_LARGE_COUNT);
+		CHECK(tc->n_large <= MOST_KEPT);
 	}
-	CHECK_EQ(tc->n_large, TCACHE_LARGE_COUNT);
+	CHECK_EQ(tc->n_large, MOST_KEPT);
 	CHECK(tcache_large_take(tc, first) == NULL);
 	CHECK(tcache_large_take(tc, first + os_page_size) == NULL);
 	last = tcache_large_take(tc, first + 2 * os_page_size);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "config/options.h"
 #include "harness/whole.h"
 
 #include "api/names.h"
@@ -113,4 +114,84 @@ TEST(nothing_happens_before_the_time)
 	tcache_tick_now(tc);
 	CHECK_EQ(tc->owned_bytes, owned);
 	tc->trimmed_ns = 0;
+}
+
+TEST(the_options_say_how_much_of_the_large_objects_is_kept_and_goes)
+{
+	struct tcache *tc = own_tcache();
+
+	if (CONFIG_HOSTILE)
+		SKIP("keeps too few");
+	const unsigned slots = opt.tcache_nslots_large;
+	tcache_flush(tc);
+	/* No trimming meanwhile. */
+	tc->trimmed_ns = os_clock_coarse_ns() + 100000 * TCACHE_TRIM_NS;
+	opt.tcache_nslots_large = 3;
+	churn(40960, 8);
+	CHECK_EQ(tc->n_large, 3);
+	opt.tcache_nslots_large = 20;
+	churn(40960, 24);
+	CHECK_EQ(tc->n_large, 20);
+	opt.lg_tcache_flush_large_div = 2;
+	trim(tc);
+	CHECK_EQ(tc->n_large, 15);
+	opt.lg_tcache_flush_large_div = 16;
+	trim(tc);
+	CHECK_EQ(tc->n_large, 14);
+	opt.lg_tcache_flush_large_div = 1;
+	opt.tcache_nslots_large = slots;
+	tcache_flush(tc);
+}
+
+TEST(an_idle_class_keeps_what_tcache_gc_delay_bytes_leaves_it)
+{
+	struct tcache *tc = own_tcache();
+	const unsigned szind = size_class_of(100);
+
+	if (CONFIG_HOSTILE)
+		SKIP("keeps no empty slabs");
+	tcache_flush(tc);
+	churn(100, 3000);
+	trim(tc);
+	opt.tcache_gc_delay_bytes = (size_t)64 << 20;
+	const size_t owned = tc->owned_bytes;
+	CHECK(owned != 0);
+	trim(tc);
+	CHECK_EQ(tc->owned_bytes, owned);
+	CHECK(tc->classes[szind].current != NULL);
+	opt.tcache_gc_delay_bytes = 1;
+	trim(tc);
+	CHECK(tc->classes[szind].current == NULL);
+	opt.tcache_gc_delay_bytes = 0;
+}
+
+TEST(without_experimental_tcache_gc_every_tick_trims)
+{
+	struct tcache *tc = own_tcache();
+
+	if (CONFIG_HOSTILE)
+		SKIP("it is always time");
+	churn(100, 3000);
+	tc->trimmed_ns = os_clock_coarse_ns() + 1000 * TCACHE_TRIM_NS;
+	opt.experimental_tcache_gc = false;
+	tcache_tick_now(tc);
+	tcache_tick_now(tc);
+	tcache_tick_now(tc);
+	CHECK(tc->classes[size_class_of(100)].current == NULL);
+	opt.experimental_tcache_gc = true;
+	tc->trimmed_ns = 0;
+}
+
+TEST(slow_paths_are_counted_up_to_the_period)
+{
+	struct tcache *tc = own_tcache();
+	const unsigned period = tcache_period;
+
+	tcache_period = 3;
+	tcache_tick_now(tc);
+	const unsigned n_ticks = tc->n_ticks;
+	for (unsigned i = 0; i < 9; i++)
+		tcache_tick(tc);
+	CHECK_EQ(tc->n_ticks - n_ticks, 3);
+	tcache_period = period;
 }

@@ -422,7 +422,7 @@ TEST(confirm_conf_names_what_is_only_read_back)
 	    "<tract>: Read back, but of features not in this "
 	    "version: hpa_sec_nshards,lg_prof_sample\n",
 			  shapes[] = "<tract>: Read back, but without a counterpart in "
-				     "tract: tcache_nslots_large,bin_shards\n";
+				     "tract: bin_shards\n";
 
 	read_conf("bin_shards:1-160:2,tcache_nslots_large:30,lg_prof_sample:18,"
 		  "hpa_sec_nshards:3,narenas:1,confirm_conf:true");

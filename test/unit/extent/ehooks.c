@@ -54,7 +54,6 @@ TEST(a_purge_that_does_not_zero_is_refused_and_told_once)
 		char *p = map_default(SIZE, os_page_size);
 		os_inject = ignore_advice;
 		ehooks_notice = note;
-		opt.abort = false;
 		opt.abort = false; /* true in debug builds: the notice would be fatal */
 		/* Trusted: not tried. */
 		opt.trust_madvise = true;

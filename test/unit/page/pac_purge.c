@@ -19,6 +19,17 @@ count_advice(const char *what)
 	return strcmp(what, "advise") == 0 && ++n_advised == fail_at ? ENOMEM : 0;
 }
 
+static bool
+is_zero(const struct edata *e)
+{
+	const char *p = edata_base(e);
+
+	for (size_t i = 0; i < e->size; i++)
+		if (p[i] != 0)
+			return false;
+	return true;
+}
+
 /* That many dirty extents that cannot merge, full of ones. */
 static void
 make_dirty(struct pac *pac, struct edata **between)
@@ -104,17 +115,6 @@ static struct pac *
 open_default(void)
 {
 	return fixture_open(&fixture, &ehooks_default);
-}
-
-static bool
-is_zero(const struct edata *e)
-{
-	const char *p = edata_base(e);
-
-	for (size_t i = 0; i < e->size; i++)
-		if (p[i] != 0)
-			return false;
-	return true;
 }
 
 TEST(purging_everything_leaves_nothing_backed)
@@ -212,4 +212,58 @@ TEST(an_explicit_decay_time_switches_the_bound_off)
 	pac_decay(pac, PURGE_BY_CURVE);
 	CHECK_EQ(pac_dirty_pages(pac), 4096);
 	fixture_close(&fixture);
+}
+
+TEST(an_oversize_extent_is_purged_as_soon_as_it_is_freed)
+{
+	struct pac *pac = fixture_open(&fixture, &ehooks_default);
+	struct edata *small = fixture_alloc(pac, 15, os_page_size, false);
+	struct edata *large = fixture_alloc(pac, 16, os_page_size, false);
+
+	CHECK_EQ(pac_oversize_threshold(pac), opt.oversize_threshold);
+	pac_set_oversize_threshold(pac, 16 * os_page_size);
+	REQUIRE(pac_set_decay_ms(pac, DECAY_DIRTY, 100000, true));
+	fixture_dalloc(pac, small);
+	CHECK_EQ(pac_dirty_pages(pac), 15);
+	memset(edata_base(large), 1, large->size);
+	fixture_dalloc(pac, large);
+	CHECK_EQ(pac_dirty_pages(pac), 15);
+	CHECK_EQ(load_relaxed(&pac->stats.purged[DECAY_DIRTY].n_pages), 16);
+	/* Pages that never decay stay. */
+	REQUIRE(pac_set_decay_ms(pac, DECAY_DIRTY, -1, true));
+	large = fixture_alloc(pac, 16, os_page_size, true);
+	CHECK(is_zero(large));
+	fixture_dalloc(pac, large);
+	CHECK(pac_dirty_pages(pac) >= 16);
+	REQUIRE(pac_set_decay_ms(pac, DECAY_DIRTY, 100000, true));
+	pac_set_oversize_threshold(pac, SC_LARGE_MIN - 1);
+	fixture_dalloc(pac, fixture_alloc(pac, 100, os_page_size, false));
+	CHECK(pac_dirty_pages(pac) >= 100);
+	fixture_close(&fixture);
+}
+
+TEST(used_memory_is_zeroed_by_purging_from_the_threshold_on)
+{
+	const size_t threshold = opt.calloc_madvise_threshold;
+
+	if (!CONFIG_DEBUG)
+		SKIP("only debug builds count system calls");
+	opt.trust_madvise = true;
+	opt.calloc_madvise_threshold = 64 * os_page_size;
+	for (unsigned npages = 63; npages <= 64; npages++) {
+		struct pac *pac = fixture_open(&fixture, &ehooks_default);
+		struct edata *e = fixture_alloc(pac, npages, os_page_size, false);
+		memset(edata_base(e), 1, e->size);
+		fixture_dalloc(pac, e);
+		n_advised = fail_at = 0;
+		os_inject = count_advice;
+		e = fixture_alloc(pac, npages, os_page_size, true);
+		os_inject = NULL;
+		CHECK_EQ(n_advised, npages == 64);
+		CHECK(is_zero(e));
+		fixture_dalloc(pac, e);
+		fixture_close(&fixture);
+	}
+	opt.calloc_madvise_threshold = threshold;
+	opt.trust_madvise = false;
 }
