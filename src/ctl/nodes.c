@@ -193,8 +193,6 @@ struct ctl_table {
 	const unsigned *n_rows;
 	ctl_act *const *acts;
 	const void *(*locate)(const unsigned index[CTL_INDICES]);
-	const char *(*name_of)(const struct field *field, int value);
-	bool (*is_missing)(const struct field *field);
 	uint16_t stride;
 	uint8_t guard;
 };
@@ -218,8 +216,7 @@ struct ctl_table {
 #define OPTION_VALUES \
 	{ \
 		.rows = option_table, .n_rows = &option_node_count, \
-		.locate = locate_options, .name_of = option_value_name, \
-		.is_missing = option_is_missing, .stride = sizeof(struct option) \
+		.locate = locate_options, .stride = sizeof(struct option) \
 	}
 
 /* TABLE(word for it, what it is) */
@@ -347,6 +344,8 @@ nodes_boot(void)
 {
 	for (unsigned g = 0; g < ctl_n_groups; g++) {
 		const struct ctl_table *table = &tables[group_texts[g].table];
+		/* Of options alone: not worth two pointers in each table. */
+		const bool are_options = table->rows == option_table;
 		ctl_groups[g] = (struct ctl_group){
 			.path = group_texts[g].path,
 			.rows = table->rows,
@@ -356,8 +355,8 @@ nodes_boot(void)
 			.guard = table->guard,
 			.locate = table->locate,
 			.offset = group_texts[g].offset,
-			.name_of = table->name_of,
-			.is_missing = table->is_missing,
+			.name_of = are_options ? option_value_name : NULL,
+			.is_missing = are_options ? option_is_missing : NULL,
 		};
 	}
 	bin_values_boot();
