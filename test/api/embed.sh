@@ -159,6 +159,17 @@ mangled()
 }
 check 'other link names and file names' mangled
 
+# make install of a build that was told to install the directory of its own, too.
+both()
+{
+	configured both --enable-jemalloc-compat --disable-static --disable-doc --prefix="$dir/both/out" &&
+	    make -s -j2 install && [ -f out/lib/libtract.so.1 ] &&
+	    [ -f out/lib/tract/compat/lib/libjemalloc.so.2 ] &&
+	    [ ! -e out/lib/tract/compat/lib/libjemalloc.a ] && [ ! -e out/share ] &&
+	    make -s uninstall && ! find out ! -type d | grep .
+}
+check '--enable-jemalloc-compat installs both' both
+
 hidden()
 {
 	configured hidden --without-export --disable-shared && make -s -j2 lib/libtract_pic.a || return 1
