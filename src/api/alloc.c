@@ -222,14 +222,14 @@ malloc_unusual(size_t size)
 static ALWAYS_INLINE void *
 refill(size_t size, struct tcache *tc, size_t szind, void *(*unusual)(size_t))
 {
+	/* First: its classes lie on a page that nobody else touches. */
+	if (UNLIKELY(tc == &tcache_none))
+		return unusual(size);
 	struct edata *e = tc->classes[szind].current;
-
 	if (LIKELY(e != NULL && e->free != NULL)) {
 		tcache_notice();
 		return tcache_take_free(tc, szind, e);
 	}
-	if (UNLIKELY(tc == &tcache_none))
-		return unusual(size);
 	void *p = tcache_refill(tc, (unsigned)szind);
 	return LIKELY(p != NULL) ? p : unusual(size);
 }

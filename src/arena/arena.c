@@ -98,7 +98,8 @@ arena_new(unsigned index, const arena_config_t *config, bool is_manual)
 		edata_pool_init_manual(&arena->edata_pool);
 	else
 		edata_pool_init(&arena->edata_pool, base);
-	if (!pac_init(&arena->pac, index, &arena->ehooks, &arena->edata_pool))
+	if (!pac_init(&arena->pac, &arena->backlogs, index, &arena->ehooks,
+		&arena->edata_pool))
 		goto undo;
 	arena->pai = &arena->pac.pai;
 	mutex_init(&arena->large_lock, RANK_LARGE);

@@ -81,8 +81,10 @@ struct arena {
 	struct list bare;         /* Guarded by tcache_lock. Pooled, without slabs. */
 	struct mixed mixed;       /* automatic arenas only */
 	struct bin bins[SC_NOWNED];
-	struct pac pac; /* ends with what a small process never touches, as large_stats */
+	struct pac pac;
+	/* What a small process does not touch is last. */
 	struct large_stats large_stats[SC_NSIZES - SC_NBINS];
+	struct pac_backlogs backlogs;
 };
 
 /* ---- arenas.c: the table of all arenas ---- */

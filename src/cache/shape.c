@@ -5,7 +5,7 @@
 
 const struct tcache_shape *tcache_shape_default;
 
-static struct tcache_shape of_options; /* Set once at boot. */
+static struct tcache_shape of_options BULKY; /* Set once at boot. */
 
 void
 tcache_shape_copy(struct tcache_shape *to, const struct tcache_shape *from)

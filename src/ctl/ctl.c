@@ -14,7 +14,7 @@ _Atomic(size_t) ctl_zero_reallocs;
 void *(*_Atomic ctl_allocx)(size_t size, int flags);
 
 static struct ctl_path paths[CTL_GROUPS_MAX] BULKY;
-static struct ctl_tree tree;
+static struct ctl_tree tree BULKY;
 static struct once tree_once = ONCE_INITIALIZER;
 
 static void

@@ -21,7 +21,7 @@ static struct arena_record *records[ARENAS_MAX + 1] BULKY;
 static uint64_t seen[BITMAP_WORDS(ARENAS_MAX + 1)] BULKY; /* in the last snapshot */
 static struct arena_record merged BULKY, destroyed BULKY, retiring BULKY;
 static bool has_destroyed;
-static struct total_figures total;
+static struct total_figures total BULKY;
 static struct mutex_figures mutexes[PROCESS_MUTEXES] BULKY;
 static struct background_figures background BULKY;
 

@@ -54,14 +54,15 @@ void
 decay_restart(struct decay *d, ssize_t ms, uint64_t now_ns, size_t npages)
 {
 	set_time(d, ms, now_ns);
-	memset(d->backlog, 0, sizeof d->backlog);
+	memset(d->backlog, 0, DECAY_EPOCHS * sizeof d->backlog[0]);
 	d->backlog[DECAY_EPOCHS - 1] = npages;
 	d->n_last = npages;
 }
 
 void
-decay_init(struct decay *d, ssize_t ms, uint64_t now_ns)
+decay_init(struct decay *d, size_t backlog[DECAY_EPOCHS], ssize_t ms, uint64_t now_ns)
 {
+	d->backlog = backlog;
 	mutex_init(&d->lock, RANK_DECAY);
 	prng_seed(&d->prng, now_ns ^ (uintptr_t)d);
 	/* The rest of a new arena is zero, and its pages untouched. */

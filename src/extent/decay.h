@@ -32,16 +32,17 @@ struct decay {
 	uint64_t epoch_ns;    /* start of the running epoch */
 	uint64_t deadline_ns; /* its jittered end */
 	struct prng prng;
-	size_t n_last;                /* unused pages when the last epoch ended */
-	size_t backlog[DECAY_EPOCHS]; /* pages that came in each epoch, newest last */
+	size_t n_last;   /* unused pages when the last epoch ended */
+	size_t *backlog; /* pages that came in each of DECAY_EPOCHS, newest last */
 };
 
 /* Share of an epoch k intervals old (0 .. DECAY_EPOCHS - 1) that may stay, of 1 << 24. */
 uint32_t decay_weight(unsigned k);
 
 bool decay_ms_is_valid(ssize_t ms);
-/* d is zeroed memory. */
-void decay_init(struct decay *d, ssize_t ms, uint64_t now_ns);
+/* d is zeroed memory, and so is the backlog, which is not touched before the first epoch ends. */
+void decay_init(struct decay *d, size_t backlog[DECAY_EPOCHS], ssize_t ms,
+    uint64_t now_ns);
 /* A new time: all of the `npages' present count as fresh. */
 void decay_restart(struct decay *d, ssize_t ms, uint64_t now_ns, size_t npages);
 /* Let time pass; true when an epoch has ended. `npages': how many are unused now. */

@@ -454,8 +454,8 @@ pac_shrink(struct pai *self, struct edata *e, size_t new_size, bool *deferred)
 }
 
 bool
-pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
-    struct edata_pool *edata_pool)
+pac_init(struct pac *pac, struct pac_backlogs *backlogs, unsigned arena_index,
+    struct ehooks *ehooks, struct edata_pool *edata_pool)
 {
 	const uint64_t now = os_clock_coarse_ns();
 
@@ -473,10 +473,9 @@ pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
 	ecache_init(&pac->muzzy, EXTENT_MUZZY, ehooks, edata_pool);
 	ecache_init(&pac->retained, EXTENT_RETAINED, ehooks, edata_pool);
 	ecache_init(&pac->pinned, EXTENT_PINNED, ehooks, edata_pool);
-	decay_init(&pac->decay[DECAY_DIRTY], load_relaxed(&pac_default_ms[DECAY_DIRTY]),
-	    now);
-	decay_init(&pac->decay[DECAY_MUZZY], load_relaxed(&pac_default_ms[DECAY_MUZZY]),
-	    now);
+	for (unsigned k = 0; k < DECAY_KINDS; k++)
+		decay_init(&pac->decay[k], backlogs->of[k],
+		    load_relaxed(&pac_default_ms[k]), now);
 	mutex_init(&pac->grow_lock, RANK_GROW);
 	pac->grow_next = STEP_FIRST;
 	store_relaxed(&pac->grow_limit, SC_LARGE_MAX);

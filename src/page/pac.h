@@ -61,15 +61,20 @@ struct pac {
 	_Atomic(uint64_t) peak_since_ns;
 	struct pac_stats stats;
 	struct decay decay[DECAY_KINDS]; /* of dirty and muzzy */
-	struct ecache pinned;            /* last: seldom used */
+	struct ecache pinned;
+};
+
+/* Memory for decay, zeroed; apart, because a small process never touches it. */
+struct pac_backlogs {
+	size_t of[DECAY_KINDS][DECAY_EPOCHS];
 };
 
 /* What new PACs begin with: decay times, and whether the bound by amount is on. */
 extern _Atomic(ssize_t) pac_default_ms[DECAY_KINDS];
 extern _Atomic(bool) pac_default_bounded;
 
-bool pac_init(struct pac *pac, unsigned arena_index, struct ehooks *ehooks,
-    struct edata_pool *edata_pool);
+bool pac_init(struct pac *pac, struct pac_backlogs *backlogs, unsigned arena_index,
+    struct ehooks *ehooks, struct edata_pool *edata_pool);
 
 /* Do the deferred work that is due; trylock, skipped while another thread does it. */
 void pac_decay(struct pac *pac, enum purge_extent how);

@@ -8,7 +8,7 @@ static struct {
 	count_hook_fn *call;
 	_Atomic(uint64_t) interval;
 	bool is_alloc_only;
-} hooks[COUNT_HOOKS];
+} hooks[COUNT_HOOKS] BULKY;
 _Atomic(unsigned) count_n_hooks;
 
 void

@@ -398,6 +398,7 @@ struct pac_fixture {
 	struct base *base;
 	struct ehooks ehooks;
 	struct edata_pool pool;
+	struct pac_backlogs backlogs;
 	struct pac pac;
 };
 
@@ -411,7 +412,7 @@ fixture_open(struct pac_fixture *f, extent_hooks_t *hooks)
 	REQUIRE(f->base != NULL);
 	ehooks_init(&f->ehooks, hooks, FIXTURE_ARENA);
 	edata_pool_init(&f->pool, f->base);
-	REQUIRE(pac_init(&f->pac, FIXTURE_ARENA, &f->ehooks, &f->pool));
+	REQUIRE(pac_init(&f->pac, &f->backlogs, FIXTURE_ARENA, &f->ehooks, &f->pool));
 	/* No purging but when a test says so. */
 	REQUIRE(pac_set_decay_ms(&f->pac, DECAY_DIRTY, -1, true));
 	REQUIRE(pac_set_decay_ms(&f->pac, DECAY_MUZZY, -1, true));

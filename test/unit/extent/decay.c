@@ -7,12 +7,14 @@
 #define MS_NS UINT64_C(1000000)
 
 static struct decay decay; /* its mutex wants an address that stays */
+static size_t backlog[DECAY_EPOCHS];
 
 static struct decay *
 new_decay(ssize_t ms, uint64_t now)
 {
 	memset(&decay, 0, sizeof decay);
-	decay_init(&decay, ms, now);
+	memset(backlog, 0, sizeof backlog);
+	decay_init(&decay, backlog, ms, now);
 	return &decay;
 }
 
