@@ -62,19 +62,22 @@ const struct stat_row background_stats_rows[] LATE_TABLE = {
 	STAT_ROW(background_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
+/* Huge pages are not in this version. */
+#define NOT_YET " 0 in this version."
+
 const struct stat_row hpa_shard_stats_rows[] LATE_TABLE = {
 #define STAT_HPA_SHARD(name, type, merge, doc) \
-	STAT_ROW(hpa_shard_figures, name, type, merge, doc)
+	STAT_ROW(hpa_shard_figures, name, type, merge, doc NOT_YET)
 #include "ctl/stats.def"
 };
 const struct stat_row hpa_slabs_stats_rows[] LATE_TABLE = {
 #define STAT_HPA_SLABS(name, type, merge, doc) \
-	STAT_ROW(hpa_slabs_figures, name, type, merge, doc)
+	STAT_ROW(hpa_slabs_figures, name, type, merge, doc NOT_YET)
 #include "ctl/stats.def"
 };
 const struct stat_row hpa_alloc_stats_rows[] LATE_TABLE = {
 #define STAT_HPA_ALLOC(name, type, merge, doc) \
-	STAT_ROW(hpa_alloc_figures, name, type, merge, doc)
+	STAT_ROW(hpa_alloc_figures, name, type, merge, doc NOT_YET)
 #include "ctl/stats.def"
 };
 
