@@ -28,7 +28,12 @@ for option in tcache:false tcache_max:0 tcache_max:1000 narenas:1 narenas:64 ret
     dirty_decay_ms:0,muzzy_decay_ms:0,retain:false oversize_threshold:65536 \
     lg_extent_max_active_fit:0 lg_extent_max_active_fit:64 mutex_max_spin:0 mutex_max_spin:-1 \
     disable_large_size_classes:false slab_sizes:1-14336:1 \
-    slab_sizes:1-14336:512 'slab_sizes:16-64:3|1024-4096:9' narenas_ratio:0.01 junk:true,tcache:false zero:true,retain:false; do
+    slab_sizes:1-14336:512 'slab_sizes:16-64:3|1024-4096:9' narenas_ratio:0.01 junk:true,tcache:false zero:true,retain:false \
+    dss:primary dss:disabled dss:primary,retain:false thp:always thp:never metadata_thp:always \
+    metadata_thp:auto cache_oblivious:true cache_oblivious:true,zero:true trust_madvise:true \
+    process_madvise_max_batch:128,dirty_decay_ms:0 calloc_madvise_threshold:0 \
+    tcache_nslots_large:1 tcache_gc_incr_bytes:1024,experimental_tcache_gc:false \
+    tcache_gc_delay_bytes:1m xmalloc:true experimental_infallible_new:true; do
 	check "a program works with $option" with $option works
 done
 
