@@ -5,9 +5,9 @@
  *
  * Worker i of n serves the arenas whose index is i modulo n: it does what is due, asks each for
  * the time until more is, and sleeps for the least of these, at least BACKGROUND_LEAST_NS, or
- * without end.  It knows nothing of decay or pages.  While workers run, they are the arenas' delegate
- * (arena/arena.h): threads purge nothing on their slow paths, but wake the worker when work
- * begins, or comes due before it would wake.
+ * without end.  It knows nothing of decay or pages.  While workers run, they are the arenas'
+ * delegate (arena/arena.h): threads purge nothing on their slow paths, but wake the worker when
+ * work begins, or comes due before it would wake.
  *
  * A worker owns no tcache.  Records of workers are made once and never freed, so that who is about
  * to wake one that ends touches no lost memory.

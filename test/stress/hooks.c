@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tests of tcache.c once more, with hooks on every automatic arena that allocate and free inside
- * each call: any path that calls a hook with a lock held, or in the middle of something, shows.
+ * The tests of tcache.c once more, with hooks on every automatic arena that allocate and free
+ * inside each call: any path that calls a hook with a lock held, or in the middle of something,
+ * shows.
  */
 #include "stress/tcache.c"
 
