@@ -232,6 +232,8 @@ TEST(clause_6_types_are_exact)
 		{ "arenas.page", sizeof(size_t) },
 		{ "arenas.dirty_decay_ms", sizeof(ssize_t) },
 		{ "arena.0.muzzy_decay_ms", sizeof(ssize_t) },
+		{ "background_thread", sizeof(bool) },
+		{ "max_background_threads", sizeof(size_t) },
 		{ "thread.arena", sizeof(unsigned) },
 		{ "thread.allocated", sizeof(uint64_t) },
 		{ "thread.tcache.enabled", sizeof(bool) },
