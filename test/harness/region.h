@@ -352,9 +352,11 @@ region_reset(uint64_t seed)
 {
 	if (region.first == NULL) {
 		region.n_pages = REGION_BYTES / os_page_size;
-		region.first = mmap(NULL, REGION_BYTES, PROT_NONE,
+		/* The allocator's page may be larger than the kernel's. */
+		char *room = mmap(NULL, REGION_BYTES + os_page_size, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		REQUIRE(region.first != MAP_FAILED);
+		REQUIRE(room != MAP_FAILED);
+		region.first = (char *)align_up((uintptr_t)room, os_page_size);
 		region.pages = calloc(region.n_pages, sizeof *region.pages);
 		region.mappings = calloc(region.n_pages, sizeof *region.mappings);
 		region.is_pinned = calloc(region.n_pages, sizeof *region.is_pinned);
