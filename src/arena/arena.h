@@ -46,7 +46,9 @@ struct bin {
 	struct list full;      /* shared slabs without */
 	struct list owned;     /* slabs of this epoch that threads own, by bin_link */
 	struct bin_stats stats;
-	/* Regions that threads took to their lists and put back unasked for; relaxed. */
+	/* Regions counted as taken that nobody asked for: threads put them back from their
+	 * lists, or explicit caches hold them.  What such a cache got by a free and hands out
+	 * again counts down: may be less than 0.  Relaxed. */
 	_Atomic(uint64_t) n_unused;
 };
 

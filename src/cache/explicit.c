@@ -196,8 +196,15 @@ explicit_tcache_alloc(struct explicit_tcache *cache, struct arena *arena, unsign
 	mutex_unlock(&cache->lock);
 	if (UNLIKELY(!has_room))
 		make_room(cache, szind);
-	if (p != NULL || bin_fill(arena, szind, CACHE_FILL, &chain) == 0)
+	/* Relaxed: a counter. What is taken here was counted as unused when it came. */
+	if (p != NULL) {
+		fetch_sub_relaxed(&arena->bins[szind].n_unused, 1);
 		return p;
+	}
+	const unsigned n = bin_fill(arena, szind, CACHE_FILL, &chain);
+	if (n == 0)
+		return NULL;
+	fetch_add_relaxed(&arena->bins[szind].n_unused, n - 1);
 	for (void *rest = keep_chain(cache, k, *(void **)chain); rest != NULL;
 	     rest = next) {
 		next = *(void **)rest;

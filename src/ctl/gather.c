@@ -288,7 +288,8 @@ gather_slabs(struct arena *arena, struct arena_record *r)
 		bin->ndalloc = bin->nmalloc - bin->curregs;
 		/* Relaxed: a counter; what it counts has been counted as taken. */
 		const uint64_t unused = load_relaxed(&arena->bins[i].n_unused);
-		bin->nrequests = bin->nmalloc - min_size(unused, bin->nmalloc);
+		const int64_t requests = (int64_t)(bin->nmalloc - unused);
+		bin->nrequests = requests > 0 ? (uint64_t)requests : 0;
 		slab_bytes += bin->curslabs * slab_geometry[i].slab_size;
 		if (i < SC_NBINS) {
 			r->bins[i] = *bin;

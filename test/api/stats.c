@@ -387,6 +387,32 @@ TEST(requests_are_counted_one_by_one)
 	memset(objects, 0, sizeof objects);
 }
 
+/* Explicit caches fetch more than they are asked for, and hand out what was freed. */
+TEST(requests_of_explicit_caches_are_counted_one_by_one)
+{
+	const size_t size = node("arenas.bin.%u.size", 9);
+	unsigned id = 0;
+	size_t length = sizeof id;
+
+	REQUIRE(t_mallctl("tcache.create", &id, &length, NULL, 0) == 0);
+	const int flags = MALLOCX_TCACHE(id);
+	settle();
+	const uint64_t before = node("stats.arenas.4096.bins.9.nrequests");
+	for (unsigned i = 0; i < 500; i++) {
+		if (i >= 100)
+			t_dallocx(objects[i % 100], flags);
+		objects[i % 100] = t_mallocx(size, flags);
+	}
+	settle();
+	CHECK_EQ(node("stats.arenas.4096.bins.9.nrequests"), before + 500);
+	for (unsigned i = 0; i < 100; i++)
+		t_dallocx(objects[i], flags);
+	CHECK_EQ(t_mallctl("tcache.destroy", NULL, NULL, &id, sizeof id), 0);
+	settle();
+	CHECK_EQ(node("stats.arenas.4096.bins.9.nrequests"), before + 500);
+	memset(objects, 0, sizeof objects);
+}
+
 TEST(slabs_are_full_or_not)
 {
 	const unsigned bin = 20;
