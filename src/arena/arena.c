@@ -175,8 +175,6 @@ arena_reset(struct arena *arena)
 void
 arena_decay(struct arena *arena, enum purge_extent how)
 {
-	/* Relaxed: work noticed from now on sets it again. */
-	store_relaxed(&arena->has_deferred, false);
 	pac_decay(&arena->pac, how);
 }
 
@@ -184,29 +182,60 @@ _Atomic(arena_delegate_fn *) arena_delegate;
 
 /* So many pages more change when there will be work. */
 #define PLAN_PAGES 1024
+/* When work begins, somebody looks at it so soon. */
+#define BEGIN_NS ((uint64_t)1000 * 1000 * 1000)
+
+static bool
+has_pages(struct arena *arena)
+{
+	return pac_dirty_pages(&arena->pac) != 0 || pac_muzzy_pages(&arena->pac) != 0;
+}
 
 void
-arena_defer(struct arena *arena)
+arena_expect(struct arena *arena, uint64_t due_ns)
 {
 	/* Acquire: pairs with who sets it. */
 	arena_delegate_fn *delegate = load_acquire(&arena_delegate);
 
-	if (delegate == NULL) {
-		/* Relaxed: a hint; a missed one is seen at the next tick. */
-		store_relaxed(&arena->has_deferred, true);
+	if (delegate != NULL)
+		delegate(arena, due_ns);
+}
+
+static void
+expect_pages(struct arena *arena)
+{
+	arena_expect(arena, arena->pai->time_until_deferred_work(arena->pai));
+}
+
+void
+arena_defer(struct arena *arena)
+{
+	/* Release, twice: who clears it afterwards sees the pages. */
+	if (load_relaxed(&arena_delegate) == NULL) {
+		store_release(&arena->has_deferred, true);
 		return;
 	}
-	/* Either this finds false, or arena_work, which cleared it before, sees the pages. */
 	if (!exchange_acq_rel(&arena->has_deferred, true)) {
-		delegate(arena, UINT64_MAX);
+		arena_expect(arena, BEGIN_NS);
 		return;
 	}
 	/* Relaxed: hints.  By a quarter more each time: few calls however much is freed. */
 	const size_t pages = pac_dirty_pages(&arena->pac);
 	if (pages > load_relaxed(&arena->foreseen_pages)) {
 		store_relaxed(&arena->foreseen_pages, pages + pages / 4 + PLAN_PAGES);
-		delegate(arena, arena->pai->time_until_deferred_work(arena->pai));
+		expect_pages(arena);
 	}
+}
+
+bool
+arena_set_decay_ms(struct arena *arena, enum decay_kind kind, ssize_t ms)
+{
+	if (!pac_set_decay_ms(&arena->pac, kind, ms, true))
+		return false;
+	/* What is there, and what comes, is due at another time now. */
+	store_relaxed(&arena->foreseen_pages, 0);
+	expect_pages(arena);
+	return true;
 }
 
 void
@@ -216,14 +245,17 @@ arena_tick(struct arena *arena, uint64_t now_ns)
 	store_relaxed(&arena->ticked_ns, now_ns);
 	if (!load_relaxed(&arena->has_deferred))
 		return;
-	arena_delegate_fn *delegate = load_acquire(&arena_delegate);
-	if (delegate != NULL) {
-		delegate(arena, arena->pai->time_until_deferred_work(arena->pai));
+	if (load_relaxed(&arena_delegate) != NULL) {
+		expect_pages(arena);
 		return;
 	}
 	pac_decay(&arena->pac, PURGE_BY_CURVE);
-	if (pac_dirty_pages(&arena->pac) == 0 && pac_muzzy_pages(&arena->pac) == 0)
-		store_relaxed(&arena->has_deferred, false);
+	if (has_pages(arena))
+		return;
+	/* Pairs with arena_defer. */
+	(void)exchange_acq_rel(&arena->has_deferred, false);
+	if (has_pages(arena))
+		store_relaxed(&arena->has_deferred, true);
 }
 
 /* As often as a tcache is trimmed. */
@@ -245,7 +277,8 @@ arena_work(struct arena *arena)
 	pac_decay(&arena->pac, PURGE_BY_CURVE);
 	store_relaxed(&arena->foreseen_pages, pac_dirty_pages(&arena->pac) + PLAN_PAGES);
 	const uint64_t ns = arena->pai->time_until_deferred_work(arena->pai);
-	if (ns != UINT64_MAX)
+	/* Pages that never decay, too: more of them is no news. */
+	if (ns != UINT64_MAX || has_pages(arena))
 		return ns;
 	/* Pairs with arena_defer. */
 	(void)exchange_acq_rel(&arena->has_deferred, false);

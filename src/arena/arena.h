@@ -152,8 +152,12 @@ void arena_reset(struct arena *arena);
 void arena_destroy(struct arena *arena);
 /* Purge what the decay curves say, or everything. */
 void arena_decay(struct arena *arena, enum purge_extent how);
+/* decay_ms of one kind, as pac_set_decay_ms, explicitly. */
+bool arena_set_decay_ms(struct arena *arena, enum decay_kind kind, ssize_t ms);
 /* There is work for later. With no lock held. */
 void arena_defer(struct arena *arena);
+/* There is work in so many nanoseconds that the page allocator knows nothing of. */
+void arena_expect(struct arena *arena, uint64_t due_ns);
 /* Deferred work that is due, if there may be any: called from slow paths now and then. */
 void arena_tick(struct arena *arena, uint64_t now_ns);
 /* The same, if the last time is a while ago. */
@@ -171,8 +175,9 @@ arena_tick_now_and_then(struct arena *arena)
 /* Does what is due; nanoseconds until there may be more, UINT64_MAX: until arena_defer. */
 uint64_t arena_work(struct arena *arena);
 /*
- * While it is set, somebody else calls arena_work, and is told when there begins to be some
- * (due_ns UINT64_MAX), and from ticks, when the next is due.  Called with no lock held.
+ * While it is set, somebody else calls arena_work, and is told when there begins to be some, when
+ * much more of it has come, and from ticks: in how many nanoseconds the next is due, UINT64_MAX:
+ * none is.  Called with no lock held.
  */
 typedef void arena_delegate_fn(struct arena *arena, uint64_t due_ns);
 extern _Atomic(arena_delegate_fn *) arena_delegate;

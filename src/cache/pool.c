@@ -40,7 +40,7 @@ tcache_pool_put(struct tcache *tc)
 	mutex_lock(&arena->tcache_lock);
 	list_push_front(&arena->pooled, &tc->pool_link);
 	mutex_unlock(&arena->tcache_lock);
-	arena_defer(arena);
+	arena_expect(arena, TCACHE_POOL_NS);
 }
 
 static void
@@ -77,13 +77,13 @@ tcache_share_slabs(struct tcache *tc)
 	(void)tcache_drain(tc);
 }
 
-void
+bool
 tcache_pool_age(struct arena *arena, uint64_t now_ns)
 {
 	struct tcache *tc = NULL;
 
 	if (!mutex_trylock(&arena->tcache_lock))
-		return;
+		return false;
 	/* The oldest is last. */
 	struct list *l = list_last(&arena->pooled);
 	if (l != NULL) {
@@ -95,11 +95,12 @@ tcache_pool_age(struct arena *arena, uint64_t now_ns)
 	}
 	mutex_unlock(&arena->tcache_lock);
 	if (tc == NULL)
-		return;
+		return false;
 	tcache_share_slabs(tc);
 	mutex_lock(&arena->tcache_lock);
 	list_push_front(&arena->bare, &tc->pool_link);
 	mutex_unlock(&arena->tcache_lock);
+	return true;
 }
 
 uint64_t

@@ -20,8 +20,8 @@ struct tcache *tcache_pool_get(struct arena *arena);
 void tcache_pool_put(struct tcache *tc);
 /* Give the slabs of an owned tcache to the shared bins. */
 void tcache_share_slabs(struct tcache *tc);
-/* Hand over one that has waited too long. */
-void tcache_pool_age(struct arena *arena, uint64_t now_ns);
+/* Hand over one that has waited too long.  False: there is none, or another thread is at it. */
+bool tcache_pool_age(struct arena *arena, uint64_t now_ns);
 /* Nanoseconds until one will have; UINT64_MAX: none waits. */
 uint64_t tcache_pool_ns_until(struct arena *arena, uint64_t now_ns);
 /* In a fork child: pools that were in use are empty. */

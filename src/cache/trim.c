@@ -135,7 +135,7 @@ tcache_tick_now(struct tcache *tc)
 		large_free(tcache_large_take(tc, tc->large[0]->size));
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		trim_class(tc, i);
-	tcache_pool_age(tc->arena, now);
+	(void)tcache_pool_age(tc->arena, now);
 	arena_tick(tc->arena, now);
 }
 

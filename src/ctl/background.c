@@ -12,6 +12,7 @@
 #include "os/thread.h"
 #include "sync/event.h"
 #include "sync/fork.h"
+#include "thread/thread.h"
 
 /* Values of wakes_ns that are no times. */
 #define AT_WORK 0
@@ -23,7 +24,6 @@ struct worker {
 	struct event wake;
 	_Atomic(uint64_t) wakes_ns; /* Written by the worker; relaxed readers. */
 	_Atomic(bool) must_end;
-	_Atomic(uintptr_t) self;    /* os_thread_pointer */
 	_Atomic(uint64_t) n_runs;   /* Written by the worker. */
 	_Atomic(uint64_t) slept_ns; /* Written by the worker. */
 	unsigned index;
@@ -46,7 +46,8 @@ work_on(struct arena *arena)
 {
 	const uint64_t now = os_clock_coarse_ns();
 
-	tcache_pool_age(arena, now);
+	while (tcache_pool_age(arena, now))
+		continue;
 	const uint64_t pages = arena_work(arena), pool = tcache_pool_ns_until(arena, now);
 	return pages < pool ? pages : pool;
 }
@@ -90,7 +91,6 @@ work(void *arg)
 {
 	struct worker *w = arg;
 
-	store_relaxed(&w->self, os_thread_pointer());
 	os_thread_set_name("tract_bg");
 	/* Acquire: pairs with stop_locked. */
 	while (!load_acquire(&w->must_end)) {
@@ -114,14 +114,11 @@ on_deferred(struct arena *arena, uint64_t due_ns)
 		return;
 	struct worker *w = load_relaxed(&workers[arena->index % n]);
 	const uint64_t wakes_ns = load_relaxed(&w->wakes_ns);
-	/* There begins to be work: a timed sleep is short enough. */
-	if (due_ns == UINT64_MAX) {
-		if (wakes_ns == SLEEPS_FOR_EVER || wakes_ns == AT_WORK)
-			event_signal(&w->wake);
-		return;
-	}
 	const uint64_t slack = due_ns == 0 ? DUE_SLACK_NS : BACKGROUND_LEAST_NS;
-	if (wakes_ns != AT_WORK && wakes_ns > os_clock_coarse_ns() + due_ns + slack)
+	if (due_ns == UINT64_MAX)
+		return;
+	/* It may have looked at this arena already. */
+	if (wakes_ns == AT_WORK || wakes_ns > os_clock_coarse_ns() + due_ns + slack)
 		event_signal(&w->wake);
 }
 
@@ -190,17 +187,14 @@ stop_locked(void)
 		os_thread_join(load_relaxed(&workers[i])->thread);
 }
 
-/* The caller is a worker that a user's hook runs in: it cannot wait for its own end. */
+/*
+ * A user's hook calls.  A worker that it runs in cannot wait for its own end, nor for who waits for
+ * that; any other thread may be within the making of a worker, for which libc allocates.
+ */
 static bool
-is_worker(void)
+is_inside_hook(void)
 {
-	const uintptr_t self = os_thread_pointer();
-	const unsigned n = load_acquire(&n_workers);
-
-	for (unsigned i = 0; i < n; i++)
-		if (load_relaxed(&load_relaxed(&workers[i])->self) == self)
-			return true;
-	return false;
+	return thread_n_hooks != 0;
 }
 
 static size_t
@@ -214,7 +208,7 @@ background_set(enum background wanted)
 {
 	bool done = true;
 
-	if (is_worker())
+	if (is_inside_hook())
 		return false;
 	store_relaxed(&is_settled, true);
 	mutex_lock(&control);
@@ -247,7 +241,7 @@ background_set_max(size_t max)
 {
 	bool done = true;
 
-	if (is_worker())
+	if (is_inside_hook())
 		return false;
 	mutex_lock(&control);
 	if (max != background_max()) {
@@ -313,6 +307,9 @@ background_gather(struct background_figures *figures,
 void
 background_reset_mutexes(void)
 {
+	/* A worker holds its own. */
+	if (is_inside_hook())
+		return;
 	mutex_lock(&control);
 	gather_reset_mutex_locked(&control);
 	for (unsigned i = 0; i < NARENAS_MAX && load_relaxed(&workers[i]) != NULL; i++) {
@@ -326,19 +323,24 @@ background_reset_mutexes(void)
 
 /* ---- fork ------------------------------------------------------------------------------------ */
 
+/* All that ever were: where `control' was not to be had, others start and stop meanwhile. */
+#define FOR_EACH_WORKER(w) \
+	for (unsigned i_ = 0; i_ < NARENAS_MAX; i_++) \
+		for (struct worker *w = load_relaxed(&workers[i_]); w != NULL; w = NULL)
+
 void
 background_fork_prepare(void)
 {
 	(void)mutex_fork_prepare(&control);
-	for (unsigned i = 0; i < load_relaxed(&n_workers); i++)
-		(void)mutex_fork_prepare(&load_relaxed(&workers[i])->run_lock);
+	FOR_EACH_WORKER(w)
+	(void)mutex_fork_prepare(&w->run_lock);
 }
 
 void
 background_fork_parent(void)
 {
-	for (unsigned i = load_relaxed(&n_workers); i-- > 0;)
-		mutex_fork_parent(&load_relaxed(&workers[i])->run_lock);
+	FOR_EACH_WORKER(w)
+	mutex_fork_parent(&w->run_lock);
 	mutex_fork_parent(&control);
 }
 
@@ -346,12 +348,9 @@ background_fork_parent(void)
 void
 background_fork_child(void)
 {
-	for (unsigned i = 0; i < NARENAS_MAX; i++) {
-		struct worker *w = load_relaxed(&workers[i]);
-		if (w == NULL)
-			break;
+	FOR_EACH_WORKER(w)
+	{
 		(void)mutex_fork_child(&w->run_lock);
-		store_relaxed(&w->self, 0);
 		w->wake = (struct event){ 0 };
 	}
 	(void)mutex_fork_child(&control);

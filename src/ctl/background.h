@@ -32,7 +32,7 @@ struct mutex_figures;
 void background_boot(void);
 
 /* Start or stop the workers; true when they are as wanted. False: no thread is to be had, or a
- * worker asks (from a user's hook). Any thread, but not within an allocation. */
+ * user's hook asks. Any thread, but not within an allocation. */
 enum background { BACKGROUND_OFF, BACKGROUND_ON };
 bool background_set(enum background wanted);
 bool background_is_on(void);
@@ -47,6 +47,7 @@ void background_thread_made(void);
 /* What they did; the lock of starting and stopping, and the worst of the workers' own. */
 void background_gather(struct background_figures *figures, struct mutex_figures *control,
     struct mutex_figures *worst);
+/* Does nothing inside a user's hook. */
 void background_reset_mutexes(void);
 
 void background_fork_prepare(void);

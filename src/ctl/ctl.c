@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "ctl/nodes.h"
+#include "ctl/pin.h"
 #include "ctl/snapshot.h"
 #include "sync/fork.h"
 #include "sync/once.h"
@@ -247,6 +248,7 @@ void
 ctl_fork_child(void)
 {
 	once_reset_in_child(&tree_once);
+	arena_pins_fork_child();
 	if (!mutex_fork_child(&ctl_lock))
 		snapshot_forget();
 }

@@ -139,7 +139,7 @@ decay_ms(struct ctl_call *call)
 	call->value.ssize = pac_decay_ms(&arena->pac, kind);
 	if (call->new != NULL) {
 		memcpy(&new, call->new, sizeof new);
-		done = pac_set_decay_ms(&arena->pac, kind, new, true);
+		done = arena_set_decay_ms(arena, kind, new);
 	}
 	arena_unpin(arena);
 	return done ? 0 : EFAULT;

@@ -76,6 +76,13 @@ arena_doom_done(unsigned index)
 }
 
 void
+arena_pins_fork_child(void)
+{
+	for (unsigned i = 0; i < arenas_total() && thread_n_hooks == 0; i++)
+		pins[i] = 0;
+}
+
+void
 arenas_for_each(void (*work)(struct arena *arena))
 {
 	for (unsigned i = 0; i < arenas_total(); i++) {

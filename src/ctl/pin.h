@@ -28,6 +28,9 @@ void arena_doom_done(unsigned index);
 /* The caller holds ctl_lock. */
 bool arena_is_doomed(unsigned index);
 
+/* In a fork child: who had arenas pinned is not here, but for a hook that the caller is in. */
+void arena_pins_fork_child(void);
+
 /* Calls `work' for every arena, pinned. */
 void arenas_for_each(void (*work)(struct arena *arena));
 

@@ -24,7 +24,7 @@ trim_arena(struct arena *arena)
 	const uint64_t later = os_clock_coarse_ns() + TCACHE_POOL_NS;
 
 	while (has_pooled(arena))
-		tcache_pool_age(arena, later);
+		(void)tcache_pool_age(arena, later);
 	arena_decay(arena, PURGE_EVERYTHING);
 }
 

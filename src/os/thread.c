@@ -49,7 +49,12 @@ os_thread_create(pthread_t *thread, void *(*run)(void *), void *arg)
 void
 os_thread_join(pthread_t thread)
 {
+	int before;
+
+	/* Callers hold locks that a cancelled thread would take with it. */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
 	(void)pthread_join(thread, NULL);
+	(void)pthread_setcancelstate(before, NULL);
 }
 
 void
