@@ -97,6 +97,9 @@ alloc_extent(struct arena *arena, struct tcache *tc, size_t size, size_t alignme
 		    ? tcache_large_take(tc, large_extent_size(size, alignment))
 		    : NULL;
 		if (e != NULL) {
+			/* Relaxed: a counter. */
+			fetch_add_relaxed(
+			    &arena->large_stats[e->szind - SC_NBINS].n_reused, 1);
 			void *p = large_place(e, size, alignment);
 			return zero == ZERO_YES ? memset(p, 0, size) : p;
 		}

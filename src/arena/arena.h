@@ -54,6 +54,7 @@ struct bin {
 
 struct large_stats { /* Relaxed counters, one per large class. */
 	_Atomic(uint64_t) n_malloc, n_dalloc;
+	_Atomic(uint64_t) n_reused; /* of those a thread kept; they were never freed */
 };
 
 struct arena {

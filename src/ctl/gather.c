@@ -313,7 +313,8 @@ gather_large(struct arena *arena, struct arena_record *r)
 		/* Relaxed: counters. Frees first, so that they are not more. */
 		const uint64_t freed = load_relaxed(&s->n_dalloc),
 			       made = load_relaxed(&s->n_malloc);
-		add_lextent(&r->lextents[i], made, made, made > freed ? made - freed : 0);
+		add_lextent(&r->lextents[i], made, made + load_relaxed(&s->n_reused),
+		    made > freed ? made - freed : 0);
 	}
 }
 

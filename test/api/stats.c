@@ -387,6 +387,31 @@ TEST(requests_are_counted_one_by_one)
 	memset(objects, 0, sizeof objects);
 }
 
+TEST(requests_of_large_objects_are_counted_one_by_one)
+{
+	/* Of 40 and 48 KiB. */
+	static const unsigned classes[] = { 5, 6 };
+	uint64_t before[2], made[2];
+
+	settle();
+	for (unsigned i = 0; i < 2; i++) {
+		before[i] = node("stats.arenas.4096.lextents.%u.nrequests", classes[i]);
+		made[i] = node("stats.arenas.4096.lextents.%u.nmalloc", classes[i]);
+	}
+	for (unsigned i = 0; i < 300; i++)
+		t_free(t_malloc(node("arenas.lextent.%u.size", classes[i % 2])));
+	settle();
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(node("stats.arenas.4096.lextents.%u.nrequests", classes[i]),
+		    before[i] + 150);
+		/* Most were used again. */
+		CHECK(node("stats.arenas.4096.lextents.%u.nmalloc", classes[i])
+		    < made[i] + 100);
+	}
+	CHECK_EQ(node("stats.arenas.4096.large.nfills"),
+	    node("stats.arenas.4096.large.nmalloc"));
+}
+
 /* Explicit caches fetch more than they are asked for, and hand out what was freed. */
 TEST(requests_of_explicit_caches_are_counted_one_by_one)
 {
