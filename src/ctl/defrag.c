@@ -20,8 +20,11 @@
 
 #define QUESTIONS_MIN 64
 
-/* The sums of one class, of the arena that was asked about last.  Relaxed: each is a hint, and a
- * mixture of two countings one more. */
+/* Arenas with the same place take turns: while one's sums are young, the other's objects stay. */
+#define PLACES 16
+
+/* The sums of one class in an arena.  Relaxed: each is a hint, and a mixture of two countings one
+ * more. */
 struct sums {
 	_Atomic(struct arena *) arena;
 	_Atomic(size_t) n_slabs;   /* with room */
@@ -29,7 +32,7 @@ struct sums {
 	_Atomic(size_t) questions; /* until they are counted again */
 };
 
-static struct sums sums[SC_NOWNED] BULKY;
+static struct sums sums[SC_NOWNED][PLACES] BULKY;
 
 /* Room beside what is live: a slab kept empty is neither to be emptied nor filled. */
 static bool
@@ -96,15 +99,17 @@ count(struct sums *s, struct arena *arena, struct bin *bin)
 	store_relaxed(&s->questions, n_all > QUESTIONS_MIN ? n_all : QUESTIONS_MIN);
 }
 
+/* False: they are of another arena, and it is not yet time for a change. */
 static bool
-is_stale(struct sums *s, const struct arena *arena)
+refresh(struct sums *s, struct arena *arena, struct bin *bin)
 {
 	const size_t questions = load_relaxed(&s->questions);
 
-	if (questions == 0 || load_relaxed(&s->arena) != arena)
-		return true;
-	store_relaxed(&s->questions, questions - 1);
-	return false;
+	if (questions == 0)
+		count(s, arena, bin);
+	else
+		store_relaxed(&s->questions, questions - 1);
+	return load_relaxed(&s->arena) == arena;
 }
 
 bool
@@ -115,12 +120,12 @@ defrag_would_help(const void *p)
 	if (e == NULL || e->use != USE_SLAB || is_current(e))
 		return false;
 	struct arena *arena = arena_of(e);
-	struct sums *s = &sums[e->szind];
+	struct sums *s = &sums[e->szind][arena->index % PLACES];
 	const size_t nregs = slab_geometry[e->szind].nregs, live = live_in(e);
 	if (!has_room(live, nregs))
 		return false;
-	if (is_stale(s, arena))
-		count(s, arena, &arena->bins[e->szind]);
+	if (!refresh(s, arena, &arena->bins[e->szind]))
+		return false;
 	const size_t n_slabs = load_relaxed(&s->n_slabs),
 		     n_live = load_relaxed(&s->n_live);
 	const size_t n_needed = (n_live + nregs - 1) / nregs;
