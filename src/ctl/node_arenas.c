@@ -34,16 +34,16 @@ count(struct ctl_call *call)
 	unreachable_state();
 }
 
-enum size { QUANTUM_SIZE, PAGE_SIZE_, HUGEPAGE_SIZE, TCACHE_MAX };
+enum size { OF_QUANTUM, OF_PAGE, OF_HUGEPAGE, OF_LARGEST_OWNED };
 
 static int
 size(struct ctl_call *call)
 {
 	switch ((enum size)ctl_call_offset(call)) {
-	case QUANTUM_SIZE: call->value.size = QUANTUM; return 0;
-	case PAGE_SIZE_: call->value.size = os_page_size; return 0;
-	case HUGEPAGE_SIZE: call->value.size = OS_HUGEPAGE; return 0;
-	case TCACHE_MAX:
+	case OF_QUANTUM: call->value.size = QUANTUM; return 0;
+	case OF_PAGE: call->value.size = os_page_size; return 0;
+	case OF_HUGEPAGE: call->value.size = OS_HUGEPAGE; return 0;
+	case OF_LARGEST_OWNED:
 		call->value.size = tcache_shape_max(tcache_shape_default);
 		return 0;
 	}
@@ -128,11 +128,11 @@ lookup(struct ctl_call *call)
 	    "arena.<i>.dirty_decay_ms of arenas made later.") \
 	ROW(muzzy_decay_ms, SSIZE, CTL_READ | CTL_WRITE, 0, decay_ms, DECAY_MUZZY, \
 	    "arena.<i>.muzzy_decay_ms of arenas made later.") \
-	ROW(quantum, SIZE, CTL_READ, 0, size, QUANTUM_SIZE, \
+	ROW(quantum, SIZE, CTL_READ, 0, size, OF_QUANTUM, \
 	    "Bytes between the smallest size classes.") \
-	ROW(page, SIZE, CTL_READ, 0, size, PAGE_SIZE_, "Bytes of a page.") \
-	ROW(hugepage, SIZE, CTL_READ, 0, size, HUGEPAGE_SIZE, "Bytes of a huge page.") \
-	ROW(tcache_max, SIZE, CTL_READ, 0, size, TCACHE_MAX, \
+	ROW(page, SIZE, CTL_READ, 0, size, OF_PAGE, "Bytes of a page.") \
+	ROW(hugepage, SIZE, CTL_READ, 0, size, OF_HUGEPAGE, "Bytes of a huge page.") \
+	ROW(tcache_max, SIZE, CTL_READ, 0, size, OF_LARGEST_OWNED, \
 	    "Largest object in a thread's own slabs, in bytes.") \
 	ROW(nbins, UNSIGNED, CTL_READ, 0, count, NBINS, "Small size classes.") \
 	ROW(nhbins, UNSIGNED, CTL_READ, 0, count, NHBINS, \
