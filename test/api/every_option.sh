@@ -63,7 +63,7 @@ tcache bool true false = 0
 tcache_max size_t 32768 4k 4096 -1
 tcache_nslots_small_min unsigned 20 10 = 10k
 tcache_nslots_small_max unsigned 200 5000 2048 -1
-tcache_nslots_large unsigned 20 0 1 x
+tcache_nslots_large unsigned 8 0 1 x
 lg_tcache_nslots_mul ssize_t 1 -16 = 17 Out-of-range
 tcache_gc_incr_bytes size_t 65536 1 1024 -1
 tcache_gc_delay_bytes size_t 0 1m 1048576 99999999999999999999 Out-of-range
