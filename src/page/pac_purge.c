@@ -101,16 +101,20 @@ pac_purge_now(struct pac *pac, struct edata *e)
 	purge(pac, DECAY_DIRTY, e, PURGE_EVERYTHING);
 }
 
-/* In one system call as many as can be, the rest one by one. */
+/* In one system call as many as can be, the rest one by one.  n is not 0. */
 static void
 dispose_many(struct pac *pac, enum decay_kind kind, struct edata **extents, unsigned n)
 {
 	struct iovec ranges[OS_PURGE_MANY];
+	unsigned n_ranges = 0;
 	size_t bytes = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		ranges[i] = (struct iovec){ edata_base(extents[i]), extents[i]->size };
-	const unsigned n_purged = ehooks_purge_many(pac->ehooks, ranges, n);
+	do {
+		struct edata *e = extents[n_ranges];
+		ranges[n_ranges] = (struct iovec){ edata_base(e), e->size };
+	} while (++n_ranges < n);
+	unsigned n_purged = ehooks_purge_many(pac->ehooks, ranges, n);
+	n_purged = n_purged < n ? n_purged : n;
 	for (unsigned i = 0; i < n_purged; i++) {
 		bytes += extents[i]->size;
 		extents[i]->zeroed = true;

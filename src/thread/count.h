@@ -61,7 +61,7 @@ count_net(const struct thread *thread)
 static inline void
 count_allocated(struct thread *thread, size_t bytes)
 {
-	if (LIKELY(!is_counting(thread)))
+	if (thread == NULL || (thread->modes & MODE_COUNTING) == 0)
 		return;
 	owner_add(&thread->allocated, (uint64_t)bytes);
 	const int64_t net = count_net(thread);
