@@ -70,7 +70,7 @@ alloc_resize_in_place(void *p, struct edata *e, size_t size, size_t extra,
  * they hold where they hold it.  NULL: not moved.
  */
 static void *
-move_pages(struct edata *from, void *to, size_t bytes)
+move_pages(struct edata *from, void *to, size_t bytes, size_t alignment)
 {
 	struct edata *target = emap_lookup(to);
 
@@ -78,6 +78,7 @@ move_pages(struct edata *from, void *to, size_t bytes)
 	    || bytes != large_usable(from) || target->use != USE_LARGE
 	    || !target->is_fresh || target->size < from->size
 	    || target->pad < from->offset
+	    || (from->offset & (alignment - 1)) != 0
 	    || !ehooks_gave_plain_memory(&arena_of(from)->ehooks)
 	    || !ehooks_gave_plain_memory(&arena_of(target)->ehooks)
 	    || dss_contains(edata_base(from)) || dss_contains(to))
@@ -98,7 +99,7 @@ alloc_move(void *p, struct edata *e, const struct alloc_request *request)
 	void *new = alloc_requested(request);
 	if (new == NULL)
 		return NULL;
-	void *moved = move_pages(e, new, kept);
+	void *moved = move_pages(e, new, kept, max_size(request->alignment, 1));
 	if (moved == NULL)
 		moved = memcpy(new, p, kept);
 	free_requested(p, request);

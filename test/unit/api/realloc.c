@@ -3,8 +3,10 @@
 
 #include "api/names.h"
 #include "arena/arena.h"
+#include "base/bits.h"
 #include "config/options.h"
 #include "os/inject.h"
+#include "tract/tract.h"
 
 extern void *API(malloc)(size_t size);
 extern void *API(realloc)(void *p, size_t size);
@@ -77,4 +79,29 @@ TEST(objects_that_begin_anywhere_keep_their_contents_when_pages_move)
 	opt.cache_oblivious = false;
 	/* Either kind under the other setting. */
 	grow_large_ones();
+}
+
+TEST(an_object_whose_pages_move_is_aligned_as_asked)
+{
+	const size_t old = MEGABYTES(3), new = MEGABYTES(20);
+
+	opt.cache_oblivious = true;
+	n_moves = 0;
+	os_inject = count_moves;
+	for (unsigned i = 0; i < 40; i++) {
+		char *p = API(mallocx)(old, 0);
+		void *wall = API(malloc)(MEGABYTES(1));
+		REQUIRE(p != NULL && wall != NULL);
+		memset(p, 0xee, old);
+		const size_t alignment = (size_t)1 << (6 + i % 6);
+		p = API(rallocx)(p, new, MALLOCX_ALIGN(alignment));
+		REQUIRE(p != NULL && p[old - 1] != 0);
+		CHECK(is_aligned((uintptr_t)p, alignment));
+		API(free)(p);
+		API(free)(wall);
+		arena_decay(arena_get(0), PURGE_EVERYTHING);
+	}
+	os_inject = NULL;
+	opt.cache_oblivious = false;
+	CHECK(n_moves != 0 || !CONFIG_DEBUG);
 }
