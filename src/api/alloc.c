@@ -104,7 +104,6 @@ alloc_extent(struct arena *arena, struct tcache *tc, size_t size, size_t alignme
 			return zero == ZERO_YES ? memset(p, 0, size) : p;
 		}
 	}
-	arena = oversize_arena(arena, size);
 	void *p = large_alloc(arena, size, alignment, zero == ZERO_YES);
 	if (p == NULL && tc != NULL) {
 		tcache_flush(tc);
@@ -127,14 +126,18 @@ alloc_region(struct arena *arena, struct tcache *tc, unsigned szind)
 }
 
 static void *
-alloc_sized(struct arena *arena, struct tcache *tc, size_t usable, size_t alignment,
-    enum alloc_zero zero)
+alloc_sized(const struct alloc_request *r, struct arena *arena, struct tcache *tc,
+    size_t usable)
 {
-	if (usable > SC_OWNED_MAX || alignment > os_page_size)
-		return alloc_extent(arena, tc, checked_align_up(usable, os_page_size),
-		    alignment, zero);
+	if (usable > SC_OWNED_MAX || r->alignment > os_page_size) {
+		const size_t size = checked_align_up(usable, os_page_size);
+		/* Who names an arena means it. */
+		if (r->arena == NULL)
+			arena = oversize_arena(arena, size);
+		return alloc_extent(arena, tc, size, max_size(r->alignment, 1), r->zero);
+	}
 	void *p = alloc_region(arena, tc, class_of_request(usable));
-	return p != NULL && zero == ZERO_YES ? memset(p, 0, usable) : p;
+	return p != NULL && r->zero == ZERO_YES ? memset(p, 0, usable) : p;
 }
 
 static void *
@@ -181,7 +184,7 @@ alloc_requested(const struct alloc_request *r)
 	    : thread->tcache;
 	void *p = r->tcache != NULL && usable <= SC_OWNED_MAX && alignment <= os_page_size
 	    ? alloc_explicit(r, arena, usable)
-	    : alloc_sized(arena, tc, usable, alignment, r->zero);
+	    : alloc_sized(r, arena, tc, usable);
 	if (p == NULL)
 		return NULL;
 	count_allocated(thread, usable);
@@ -256,7 +259,7 @@ large(size_t size, struct tcache *tc)
 
 	if (UNLIKELY(tc == &tcache_none || usable == SIZE_TOO_LARGE))
 		return alloc_unusual(size);
-	return alloc_extent(tc->arena, tc, usable, 1, ZERO_NO);
+	return alloc_extent(oversize_arena(tc->arena, usable), tc, usable, 1, ZERO_NO);
 }
 
 NOINLINE void *

@@ -140,3 +140,17 @@ TEST(the_arena_of_oversize_objects_has_a_name)
 	CHECK(index < N);
 	t_free(p);
 }
+
+TEST(who_names_an_arena_gets_that_one_for_oversize_objects_too)
+{
+	unsigned index = 1;
+	const int flags = MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE;
+	void *p = t_mallocx((size_t)64 << 20, flags);
+
+	REQUIRE(p != NULL);
+	CHECK_EQ(t_mallctl("arenas.lookup", &index, &(size_t){ sizeof index }, &p,
+		     sizeof p),
+	    0);
+	CHECK_EQ(index, 0);
+	t_dallocx(p, flags);
+}
