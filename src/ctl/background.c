@@ -91,6 +91,7 @@ work(void *arg)
 {
 	struct worker *w = arg;
 
+	thread_go_without();
 	os_thread_set_name("tract_bg");
 	/* Acquire: pairs with stop_locked. */
 	while (!load_acquire(&w->must_end)) {

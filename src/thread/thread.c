@@ -181,6 +181,14 @@ thread_start(void)
 	return thread;
 }
 
+void
+thread_go_without(void)
+{
+	/* Who stands in front of pthread_create may have allocated here already. */
+	if (thread_self == NULL)
+		thread_self = &thread_ended;
+}
+
 bool
 thread_set_shape(struct thread *thread, const struct tcache_shape *shape)
 {
