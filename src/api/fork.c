@@ -6,6 +6,7 @@
 
 #include "api/boot.h"
 #include "api/foreign.h"
+#include "api/interval.h"
 #include "arena/arena.h"
 #include "cache/explicit.h"
 #include "cache/pool.h"
@@ -70,6 +71,7 @@ reset_all(void)
 	arenas_fork_alone(is_known ? self->arena : NULL);
 	tcaches_fork_alone(is_known ? self->tcache : NULL);
 	foreign_fork_child();
+	interval_fork_child();
 	if (fork_is_mine() && depth > 1) {
 		/* A signal handler forked in the middle of an outer fork, which goes on in here. */
 		depth--;

@@ -51,3 +51,9 @@ interval_boot(void)
 	(void)count_hook_add(&(struct count_hook){
 	    .call = on_bytes, .interval = part, .is_alloc_only = true });
 }
+
+void
+interval_fork_child(void)
+{
+	store_relaxed(&is_printing, false); /* one thread in the child */
+}

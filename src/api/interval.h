@@ -10,5 +10,7 @@
 #define TRACT_API_INTERVAL_H
 
 void interval_boot(void);
+/* Whoever was printing is not here. */
+void interval_fork_child(void);
 
 #endif

@@ -6,6 +6,7 @@
 . "$TRACT_SRC/test/harness/preload.sh"
 
 build interval
+build interval_fork -ldl
 
 # reports OPTIONS MIB: statistics printed while a program allocates so much.
 reports()
@@ -30,4 +31,11 @@ check 'at exit with those of stats_print_opts' between 1 1 \
     "$(reports stats_print:true,stats_print_opts:J 16 '"jemalloc"')"
 check 'which are not those of the interval' between 0 0 \
     "$(reports stats_print:true,stats_interval_opts:J 16 '"jemalloc"')"
+
+child()
+{
+	MALLOC_CONF=stats_interval:1m preloaded timeout 60 "$dir/interval_fork"
+}
+
+check 'a child made while a thread prints prints, too' child
 finish
