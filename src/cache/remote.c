@@ -39,6 +39,13 @@ chain_count(uint64_t word)
 	return word & (((uint64_t)1 << CHAIN_COUNT_BITS) - 1);
 }
 
+unsigned
+tcache_posted(const struct edata *e)
+{
+	/* Relaxed: a figure. */
+	return chain_count(load_relaxed(&e->remote));
+}
+
 /* Take the chain of a slab that has lost its owner to the shared bins. */
 static void
 return_to_bin(struct edata *e)

@@ -155,6 +155,8 @@ tcache_free_own(struct tcache *tc, struct edata *e, void *p)
 
 /* ---- remote.c ---- */
 
+/* Regions of an owned slab that other threads have freed, and its owner has not seen yet. */
+unsigned tcache_posted(const struct edata *e);
 /* Free a region of a slab that another tcache owns. tc may be NULL: post it at once. */
 void tcache_free_remote(struct tcache *tc, struct edata *e, void *p);
 /* Where a message to this record is, if there is one. */

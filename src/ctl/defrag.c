@@ -41,17 +41,6 @@ has_room(size_t live, size_t nregs)
 	return live != 0 && live <= nregs - (nregs >> LG_ROOM) && live < nregs;
 }
 
-/* What other threads have freed, and its owner has not seen yet, is not to be moved. */
-static size_t
-live_in(const struct edata *e)
-{
-	/* Relaxed: as old as the rest. */
-	const size_t live = gather_live(e),
-		     posted = load_relaxed(&e->remote) & UINT16_MAX;
-
-	return live > posted ? live - posted : 0;
-}
-
 /* New objects of the class come from here: by this thread or another, from a list or not. */
 NO_TSAN static bool
 is_current(const struct edata *e)
@@ -71,7 +60,7 @@ count(struct sums *s, struct arena *arena, struct bin *bin)
 	mutex_lock(&bin->lock);
 	LIST_FOR_EACH (l, &bin->owned) {
 		const struct edata *e = LIST_ENTRY(l, struct edata, bin_link);
-		const size_t live = live_in(e);
+		const size_t live = gather_live(e);
 		n_others++;
 		if (!is_current(e) && has_room(live, nregs)) {
 			n_slabs++;
@@ -121,7 +110,7 @@ defrag_would_help(const void *p)
 		return false;
 	struct arena *arena = arena_of(e);
 	struct sums *s = &sums[e->szind][arena->index % PLACES];
-	const size_t nregs = slab_geometry[e->szind].nregs, live = live_in(e);
+	const size_t nregs = slab_geometry[e->szind].nregs, live = gather_live(e);
 	if (!has_room(live, nregs))
 		return false;
 	if (!refresh(s, arena, &arena->bins[e->szind]))

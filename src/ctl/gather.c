@@ -98,7 +98,10 @@ gather_live(const struct edata *e)
 		const unsigned wake = slab_geometry[racy->szind].wake;
 		live = need > wake ? nregs : nregs - (wake - need);
 	}
-	return live < nregs ? live : nregs;
+	/* After `need', into which the owner takes them. */
+	const unsigned posted = tcache_posted(e);
+	live = live < nregs ? live : nregs;
+	return live > posted ? live - posted : 0;
 }
 
 NO_TSAN static bool

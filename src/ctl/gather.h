@@ -30,7 +30,8 @@ void gather_mutex(const struct mutex *m, struct mutex_figures *figures);
 void gather_reset_mutex_locked(struct mutex *m);
 void gather_reset_mutexes(struct arena *arena);
 
-/* Live regions of an active slab, owned or shared; while its owner runs, roughly. */
+/* Live regions of an active slab, owned or shared; while its owner runs, roughly.  What another
+ * thread has freed and posted is not live. */
 unsigned gather_live(const struct edata *e);
 
 /* Bytes of live regions in an arena's mixed slabs. */

@@ -321,6 +321,110 @@ TEST(parts_add_up_after_random_work)
 	check_all();
 }
 
+/* ---- The same with the program's own caches and arenas. ---- */
+
+enum { OWN_ARENAS = 3, OWN_CACHES = 2 };
+static unsigned own_arenas[OWN_ARENAS], own_caches[OWN_CACHES];
+
+static unsigned
+made(const char *name)
+{
+	unsigned id = 0;
+	size_t length = sizeof id;
+
+	CHECK_EQ(t_mallctl(name, &id, &length, NULL, 0), 0);
+	return id;
+}
+
+/* A cache of the program's, the thread's own, or none. */
+static int
+any_cache(uint64_t *state)
+{
+	const size_t which = test_random_below(state, OWN_CACHES + 2);
+
+	if (which < OWN_CACHES)
+		return MALLOCX_TCACHE(own_caches[which]);
+	return which == OWN_CACHES ? MALLOCX_TCACHE_NONE : 0;
+}
+
+static void *
+random_work_with_flags(void *seed)
+{
+	uint64_t state = *(uint64_t *)seed;
+
+	for (unsigned i = 0; i < 5 * N; i++) {
+		const size_t at = test_random_below(&state, N);
+		if (objects[at] != NULL)
+			t_dallocx(objects[at], any_cache(&state));
+		const size_t arena = test_random_below(&state, OWN_ARENAS + 1);
+		const unsigned lg = (unsigned)test_random_below(&state, 17);
+		int flags = any_cache(&state);
+		if (arena < OWN_ARENAS)
+			flags |= MALLOCX_ARENA(own_arenas[arena]);
+		objects[at] =
+		    t_mallocx(1 + test_random_below(&state, (size_t)2 << lg), flags);
+		REQUIRE(objects[at] != NULL);
+	}
+	return NULL;
+}
+
+static void
+on_arena(unsigned index, const char *what)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "arena.%u.%s", index, what);
+	CHECK_EQ(t_mallctl(name, NULL, NULL, NULL, 0), 0);
+}
+
+static void
+on_caches(const char *name)
+{
+	for (unsigned i = 0; i < OWN_CACHES; i++)
+		CHECK_EQ(t_mallctl(name, NULL, NULL, &own_caches[i], sizeof(unsigned)),
+		    0);
+}
+
+TEST(parts_add_up_with_caches_and_arenas_of_the_program)
+{
+	uint64_t seed = test_seed();
+	pthread_t thread;
+
+	for (unsigned i = 0; i < OWN_ARENAS; i++)
+		own_arenas[i] = made("arenas.create");
+	for (unsigned i = 0; i < OWN_CACHES; i++)
+		own_caches[i] = made("tcache.create");
+	check_all();
+	const uint64_t before = node("stats.allocated");
+	random_work_with_flags(&seed);
+	check_all();
+	seed++;
+	REQUIRE(pthread_create(&thread, NULL, random_work_with_flags, &seed) == 0);
+	pthread_join(thread, NULL);
+	check_all();
+	on_caches("tcache.flush");
+	check_all();
+	/* What is live is what the program holds, wherever it came from. */
+	uint64_t held = 0;
+	for (unsigned i = 0; i < N; i++)
+		held += objects[i] != NULL ? t_sallocx(objects[i], 0) : 0;
+	CHECK_EQ(node("stats.allocated"), before + held);
+	for (unsigned i = 0; i < N; i++)
+		if (objects[i] != NULL)
+			t_dallocx(objects[i], any_cache(&seed));
+	memset(objects, 0, sizeof objects);
+	on_caches("tcache.destroy");
+	check_all();
+	CHECK_EQ(node("stats.allocated"), before);
+	on_arena(own_arenas[0], "destroy");
+	on_arena(own_arenas[1], "reset");
+	check_all();
+	CHECK_EQ(node("stats.allocated"), before);
+	CHECK_EQ(node("stats.arenas.%u.pactive", own_arenas[1]), 0);
+	CHECK_EQ(node("stats.arenas.4097.small.nmalloc"),
+	    node("stats.arenas.4097.small.ndalloc"));
+}
+
 TEST(live_objects_are_counted_one_by_one)
 {
 	static const size_t sizes[] = { 8, 64, 1000, 14336, 16384, 32768, 40960,
@@ -373,6 +477,7 @@ TEST(requests_are_counted_one_by_one)
 		settle();
 		const uint64_t before =
 		    node("stats.arenas.4096.bins.%u.nrequests", bins[b]);
+		const uint64_t taken = node("stats.arenas.4096.bins.%u.nmalloc", bins[b]);
 		for (unsigned i = 0; i < 777; i++)
 			objects[i % 100] = i < 100
 			    ? t_malloc(size)
@@ -380,7 +485,7 @@ TEST(requests_are_counted_one_by_one)
 		settle();
 		CHECK_EQ(node("stats.arenas.4096.bins.%u.nrequests", bins[b]),
 		    before + 777);
-		CHECK(node("stats.arenas.4096.bins.%u.nmalloc", bins[b]) >= before + 777);
+		CHECK(node("stats.arenas.4096.bins.%u.nmalloc", bins[b]) >= taken + 777);
 		for (unsigned i = 0; i < 100; i++)
 			t_free(objects[i]);
 	}
