@@ -77,8 +77,7 @@ move_pages(struct edata *from, void *to, size_t bytes, size_t alignment)
 	if (bytes < MOVE_BY_PAGES_MIN || from->use != USE_LARGE
 	    || bytes != large_usable(from) || target->use != USE_LARGE
 	    || !target->is_fresh || target->size < from->size
-	    || target->pad < from->offset
-	    || (from->offset & (alignment - 1)) != 0
+	    || target->pad < from->offset || (from->offset & (alignment - 1)) != 0
 	    || !ehooks_gave_plain_memory(&arena_of(from)->ehooks)
 	    || !ehooks_gave_plain_memory(&arena_of(target)->ehooks)
 	    || dss_contains(edata_base(from)) || dss_contains(to))

@@ -37,7 +37,8 @@ static _Atomic(struct worker *) workers[NARENAS_MAX] BULKY;
 static _Atomic(unsigned) n_workers; /* That run. Release, after their slots. */
 static _Atomic(size_t) max_workers; /* 0: as opt says. Relaxed. */
 static bool was_asked_for; /* Guarded by control: not by background_thread_auto alone. */
-static _Atomic(bool) is_settled; /* background_thread_auto has nothing to do any more. */
+static _Atomic(bool) is_settled; /* background_thread_auto has nothing to do any more, */
+static _Atomic(bool) is_chosen;  /* for the program has said what it wants. Relaxed. */
 
 /* ---- a worker ------------------------------------------------------------------------------- */
 
@@ -211,6 +212,7 @@ background_set(enum background wanted)
 
 	if (is_inside_hook())
 		return false;
+	store_relaxed(&is_chosen, true);
 	store_relaxed(&is_settled, true);
 	mutex_lock(&control);
 	const bool is_on = load_relaxed(&n_workers) != 0;
@@ -356,8 +358,7 @@ background_fork_child(void)
 	}
 	(void)mutex_fork_child(&control);
 	store_relaxed(&arena_delegate, NULL);
-	if (!was_asked_for && load_relaxed(&n_workers) != 0)
-		store_relaxed(&is_settled, false);
+	store_relaxed(&is_settled, load_relaxed(&is_chosen));
 	store_relaxed(&n_workers, 0);
 }
 

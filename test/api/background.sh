@@ -27,6 +27,7 @@ loaded_late()
 }
 
 build background
+build background_fork -ldl
 check 'no thread of ours without one of its own' with '' "$dir/background" workers 0 0
 check 'one with the first thread it makes' with '' "$dir/background" workers 3 1
 check 'none with background_thread_auto:false' \
@@ -37,6 +38,7 @@ check 'an idle process gives back what it freed' with '' "$dir/background" idle
 check 'a child has them again' \
     with background_thread:true,max_background_threads:1 "$dir/background" child 1
 check 'a child without threads has none' with '' "$dir/background" child 0
+check 'a child made while the first worker is, too' with '' "$dir/background_fork"
 check 'twenty processes end while they run' ends_at_once
 check 'a library that is loaded late' loaded_late
 finish

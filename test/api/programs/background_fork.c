@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * background_fork -- a program with a pthread_create of its own, which sees the library's thread
+ * made, and forks in that moment: the child's first thread brings it a worker, as any process's.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+static atomic_int n_made;
+static atomic_bool is_making, has_forked;
+static int status = -1;
+
+static void
+wait_for(atomic_bool *flag)
+{
+	for (unsigned i = 0; i < 10000 && !*flag; i++)
+		usleep(1000);
+}
+
+int
+pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+    void *arg)
+{
+	static create_fn *next;
+
+	if (next == NULL)
+		*(void **)&next = dlsym(RTLD_NEXT, "pthread_create");
+	/* The second of the process is the library's. */
+	if (++n_made == 2) {
+		is_making = 1;
+		wait_for(&has_forked);
+	}
+	return next(thread, attr, run, arg);
+}
+
+static int
+count_workers(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	const struct dirent *entry;
+	int n = 0;
+
+	while ((entry = readdir(dir)) != NULL) {
+		char path[300], name[32] = "";
+		snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+		FILE *file = fopen(path, "r");
+		if (file != NULL && fgets(name, sizeof name, file) != NULL)
+			n += strcmp(name, "tract_bg\n") == 0;
+		if (file != NULL)
+			fclose(file);
+	}
+	closedir(dir);
+	return n;
+}
+
+static int
+has_worker(void)
+{
+	for (unsigned i = 0; i < 500 && count_workers() != 1; i++)
+		usleep(10000);
+	return count_workers() == 1;
+}
+
+static void *
+nothing(void *unused)
+{
+	return unused;
+}
+
+static void *
+fork_meanwhile(void *unused)
+{
+	pthread_t thread;
+
+	wait_for(&is_making);
+	const pid_t child = fork();
+	if (child == 0) {
+		if (pthread_create(&thread, NULL, nothing, NULL) != 0)
+			_exit(2);
+		pthread_join(thread, NULL);
+		_exit(!has_worker());
+	}
+	has_forked = 1;
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		status = -1;
+	return unused;
+}
+
+int
+main(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, fork_meanwhile, NULL) != 0)
+		return 2;
+	pthread_join(thread, NULL);
+	printf("%d threads made, the child's status is %d\n", n_made, status);
+	return !(status == 0 && has_worker());
+}
