@@ -78,4 +78,20 @@ field_at_const(const struct field *field, const void *object)
 	return (const char *)object + field->offset;
 }
 
+/* A count or an amount; one below zero, as what must be cast back. */
+static inline uint64_t
+field_number(const struct field *field, const void *object)
+{
+	const void *at = field_at_const(field, object);
+
+	switch (field->type) {
+	case FIELD_U64: return *(const uint64_t *)at;
+	case FIELD_U32: return *(const uint32_t *)at;
+	case FIELD_UNSIGNED: return *(const unsigned *)at;
+	case FIELD_SIZE: return *(const size_t *)at;
+	case FIELD_SSIZE: return (uint64_t) * (const ssize_t *)at;
+	default: unreachable_state();
+	}
+}
+
 #endif

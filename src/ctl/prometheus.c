@@ -177,21 +177,6 @@ put_head(struct emitter *e, const struct family *family, const char *name,
 
 /* ---- Samples. ---- */
 
-static uint64_t
-load(const struct field *field, const void *object)
-{
-	const void *at = field_at_const(field, object);
-
-	switch (field->type) {
-	case FIELD_U64: return *(const uint64_t *)at;
-	case FIELD_U32: return *(const uint32_t *)at;
-	case FIELD_UNSIGNED: return *(const unsigned *)at;
-	case FIELD_SIZE: return *(const size_t *)at;
-	case FIELD_SSIZE: return (uint64_t) * (const ssize_t *)at;
-	default: unreachable_state();
-	}
-}
-
 static void
 put_value(struct emitter *e, const struct stat_row *row, uint64_t value)
 {
@@ -283,7 +268,7 @@ put_sample(struct sample *s)
 	s->has_head = true;
 	emit_text(s->w->e, "%s", s->name);
 	put_labels(s);
-	put_value(s->w->e, row_of(s), load(&row_of(s)->field, object));
+	put_value(s->w->e, row_of(s), field_number(&row_of(s)->field, object));
 }
 
 static void

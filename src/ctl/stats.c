@@ -105,20 +105,6 @@ const char process_mutex_names[PROCESS_MUTEXES][MUTEX_NAME_SIZE] = {
 
 /* ---- Merging. ---- */
 
-static uint64_t
-load(const struct field *field, const void *object)
-{
-	const void *at = field_at_const(field, object);
-
-	switch (field->type) {
-	case FIELD_U64: return *(const uint64_t *)at;
-	case FIELD_U32: return *(const uint32_t *)at;
-	case FIELD_UNSIGNED: return *(const unsigned *)at;
-	case FIELD_SIZE: return *(const size_t *)at;
-	default: unreachable_state();
-	}
-}
-
 static void
 store(const struct field *field, void *object, uint64_t value)
 {
@@ -141,7 +127,8 @@ merge(const struct stat_row *rows, unsigned n_rows, void *sum, const void *one)
 		const struct stat_row *row = &rows[i];
 		if (row->merge == STAT_FIRST)
 			continue;
-		const uint64_t a = load(&row->field, sum), b = load(&row->field, one);
+		const uint64_t a = field_number(&row->field, sum),
+			       b = field_number(&row->field, one);
 		store(&row->field, sum, row->merge == STAT_SUM ? a + b : a > b ? a : b);
 	}
 }

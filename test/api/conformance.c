@@ -5,45 +5,24 @@
  */
 #include <tract/tract.h>
 
+#include "api/nodes.h"
 #include "harness/test.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define MIB_MAX 12
 
-/* A value of each type, and of what the nodes with lengths of their own exchange. */
-enum type {
-	NONE,
-	BOOL,
-	UNSIGNED,
-	U32,
-	FXP,
-	U64,
-	I64,
-	SIZE,
-	SSIZE,
-	STRING,
-	POINTER,
-	NAME,
-	PAIR,
-	EVENT,
-	USE,
-	USES,
-};
-
+/* ORDER NODE-TYPE: nodes.h */
 static const size_t sizes[] = { 0, sizeof(bool), sizeof(unsigned), sizeof(uint32_t),
 	sizeof(uint32_t), sizeof(uint64_t), sizeof(int64_t), sizeof(size_t),
 	sizeof(ssize_t), sizeof(char *), sizeof(void *), sizeof(char *),
 	2 * sizeof(uint64_t), 3 * sizeof(uint64_t), 6 * sizeof(size_t),
 	3 * sizeof(size_t) };
 
-enum access { R, W, RW, COMMAND, QUERY, MAKE };
-enum presence { ALWAYS, SOURCE, BACKGROUND, PROF, FILL, UTRACE, XMALLOC, UAF };
-
 static const struct node {
 	const char *path;
-	enum type type;
-	enum access access;
-	enum presence presence;
+	enum node_type type;
+	enum node_access access;
+	enum node_presence presence;
 } nodes[] = {
 #define NODE(path, type, access, presence) { path, type, access, presence },
 #define MUTEX(path) \

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <tract/tract.h>
 
+#include "api/nodes.h"
 #include "base/attr.h"
 #include "harness/test.h"
 #include "tract_config.h"
@@ -136,28 +137,9 @@ check_arena(unsigned index)
 
 /* ---- Every figure of all arenas is the sum of theirs. ---- */
 
-enum figure_type {
-	NONE,
-	BOOL,
-	UNSIGNED,
-	U32,
-	FXP,
-	U64,
-	I64,
-	SIZE,
-	SSIZE,
-	STRING,
-	POINTER,
-	NAME,
-	PAIR,
-	EVENT,
-	USE,
-	USES
-};
-
 static const struct {
 	const char *path;
-	enum figure_type type;
+	enum node_type type;
 } nodes[] = {
 #define NODE(path, type, access, presence) { path, type },
 #define MUTEX(path) \

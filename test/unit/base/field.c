@@ -32,3 +32,27 @@ TEST(a_field_names_its_bytes_in_any_object)
 	CHECK(a.flag);
 	CHECK_EQ(*(const size_t *)field_at_const(&size_field, &b), 2);
 }
+
+TEST(a_number_is_read_whatever_its_width)
+{
+	const struct numbers {
+		uint64_t u64;
+		uint32_t u32;
+		unsigned u;
+		size_t size;
+		ssize_t ssize;
+	} object = { UINT64_MAX, UINT32_MAX, 3, SIZE_MAX - 1, -2 };
+	const struct field fields[] = {
+		{ "u64", FIELD_U64, 0, "" },
+		{ "u32", FIELD_U32, offsetof(struct numbers, u32), "" },
+		{ "u", FIELD_UNSIGNED, offsetof(struct numbers, u), "" },
+		{ "size", FIELD_SIZE, offsetof(struct numbers, size), "" },
+		{ "ssize", FIELD_SSIZE, offsetof(struct numbers, ssize), "" },
+	};
+
+	CHECK_EQ(field_number(&fields[0], &object), UINT64_MAX);
+	CHECK_EQ(field_number(&fields[1], &object), UINT32_MAX);
+	CHECK_EQ(field_number(&fields[2], &object), 3);
+	CHECK_EQ(field_number(&fields[3], &object), SIZE_MAX - 1);
+	CHECK_EQ(field_number(&fields[4], &object), (uint64_t)-2);
+}
