@@ -76,7 +76,8 @@ void threads_start_counting(void);
  * slabs, because memory lacks, its end could not be noticed, or it has ended.
  */
 struct thread *thread_start(void);
-/* The calling thread is one of ours, and is to have no record: it allocates in users' hooks alone. */
+/* The calling thread is one of ours, and is to have no record: it allocates in users' hooks
+ * alone. */
 void thread_go_without(void);
 
 void thread_set_mode(struct thread *thread, enum thread_mode mode);
