@@ -25,7 +25,8 @@ message(void *opaque, const char *line)
 }
 
 void (*malloc_message)(void *, const char *) = message;
-const char *malloc_conf = "abort:false,abort_conf:false,no_such_option:1,no_such_either:2";
+const char *malloc_conf =
+    "abort:false,abort_conf:false,no_such_option:1,no_such_either:2";
 
 int
 main(void)
