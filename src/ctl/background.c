@@ -326,24 +326,31 @@ background_reset_mutexes(void)
 
 /* ---- fork ------------------------------------------------------------------------------------ */
 
-/* All that ever were: where `control' was not to be had, others start and stop meanwhile. */
-#define FOR_EACH_WORKER(w) \
-	for (unsigned i_ = 0; i_ < NARENAS_MAX; i_++) \
-		for (struct worker *w = load_relaxed(&workers[i_]); w != NULL; w = NULL)
+/* All that ever were, until NULL: where `control' was not to be had, others start and stop them
+ * meanwhile. */
+static struct worker *
+worker_at(unsigned i)
+{
+	return i < NARENAS_MAX ? load_relaxed(&workers[i]) : NULL;
+}
 
 void
 background_fork_prepare(void)
 {
+	struct worker *w;
+
 	(void)mutex_fork_prepare(&control);
-	FOR_EACH_WORKER(w)
-	(void)mutex_fork_prepare(&w->run_lock);
+	for (unsigned i = 0; (w = worker_at(i)) != NULL; i++)
+		(void)mutex_fork_prepare(&w->run_lock);
 }
 
 void
 background_fork_parent(void)
 {
-	FOR_EACH_WORKER(w)
-	mutex_fork_parent(&w->run_lock);
+	struct worker *w;
+
+	for (unsigned i = 0; (w = worker_at(i)) != NULL; i++)
+		mutex_fork_parent(&w->run_lock);
 	mutex_fork_parent(&control);
 }
 
@@ -351,8 +358,9 @@ background_fork_parent(void)
 void
 background_fork_child(void)
 {
-	FOR_EACH_WORKER(w)
-	{
+	struct worker *w;
+
+	for (unsigned i = 0; (w = worker_at(i)) != NULL; i++) {
 		(void)mutex_fork_child(&w->run_lock);
 		w->wake = (struct event){ 0 };
 	}
