@@ -189,6 +189,22 @@ stop_locked(void)
 		os_thread_join(load_relaxed(&workers[i])->thread);
 }
 
+/* libc allocates and frees for threads, and others may stand in front of it: whatever of the
+ * program's runs meanwhile is as in a hook, so that it cannot come to wait for us. */
+static void
+lock_control(void)
+{
+	mutex_lock(&control);
+	ehooks_enter();
+}
+
+static void
+unlock_control(void)
+{
+	ehooks_leave();
+	mutex_unlock(&control);
+}
+
 /*
  * A user's hook calls.  A worker that it runs in cannot wait for its own end, nor for who waits for
  * that; any other thread may be within the making of a worker, for which libc allocates.
@@ -214,14 +230,14 @@ background_set(enum background wanted)
 		return false;
 	store_relaxed(&is_chosen, true);
 	store_relaxed(&is_settled, true);
-	mutex_lock(&control);
+	lock_control();
 	const bool is_on = load_relaxed(&n_workers) != 0;
 	if (wanted == BACKGROUND_ON && !is_on)
 		done = start_locked(wanted_workers());
 	else if (wanted == BACKGROUND_OFF && is_on)
 		stop_locked();
 	was_asked_for = wanted == BACKGROUND_ON && done;
-	mutex_unlock(&control);
+	unlock_control();
 	return done;
 }
 
@@ -246,7 +262,7 @@ background_set_max(size_t max)
 
 	if (is_inside_hook())
 		return false;
-	mutex_lock(&control);
+	lock_control();
 	if (max != background_max()) {
 		store_relaxed(&max_workers, max);
 		if (load_relaxed(&n_workers) != 0) {
@@ -254,7 +270,7 @@ background_set_max(size_t max)
 			done = start_locked(wanted_workers());
 		}
 	}
-	mutex_unlock(&control);
+	unlock_control();
 	return done;
 }
 
@@ -272,11 +288,11 @@ background_thread_made(void)
 	if (!opt.background_thread_auto || load_relaxed(&is_settled)
 	    || exchange_acq_rel(&is_settled, true))
 		return;
-	mutex_lock(&control);
+	lock_control();
 	/* One thread serves: who needs more asks for them. */
 	if (load_relaxed(&n_workers) == 0)
 		(void)start_locked(1);
-	mutex_unlock(&control);
+	unlock_control();
 }
 
 static void

@@ -9,7 +9,7 @@ with()
 {
 	MALLOC_CONF=$1
 	shift
-	MALLOC_CONF=$MALLOC_CONF LD_PRELOAD=$library timeout 60 "$@"
+	MALLOC_CONF=$MALLOC_CONF LD_PRELOAD=$library timeout -s KILL 60 "$@"
 }
 
 ends_at_once()

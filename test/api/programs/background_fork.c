@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * background_fork -- a program with a pthread_create of its own, which sees the library's thread
- * made, and forks in that moment: the child's first thread brings it a worker, as any process's.
+ * made.  It asks for workers there, which nobody may, and forks: the child's first thread brings it
+ * a worker, as any process's.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +21,25 @@ typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), vo
 
 static atomic_int n_made;
 static atomic_bool is_making, has_forked;
-static int status = -1;
+static int status = -1, rc_of_asking;
 
 static void
 wait_for(atomic_bool *flag)
 {
 	for (unsigned i = 0; i < 10000 && !*flag; i++)
 		usleep(1000);
+}
+
+typedef int control_fn(const char *, void *, size_t *, void *, size_t);
+
+static int
+ask_for_workers(void)
+{
+	bool on = true;
+	control_fn *control;
+
+	*(void **)&control = dlsym(RTLD_DEFAULT, "mallctl");
+	return control("background_thread", NULL, NULL, &on, sizeof on);
 }
 
 int
@@ -37,6 +52,7 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void 
 		*(void **)&next = dlsym(RTLD_NEXT, "pthread_create");
 	/* The second of the process is the library's. */
 	if (++n_made == 2) {
+		rc_of_asking = ask_for_workers();
 		is_making = 1;
 		wait_for(&has_forked);
 	}
@@ -104,6 +120,7 @@ main(void)
 	if (pthread_create(&thread, NULL, fork_meanwhile, NULL) != 0)
 		return 2;
 	pthread_join(thread, NULL);
-	printf("%d threads made, the child's status is %d\n", n_made, status);
-	return !(status == 0 && has_worker());
+	printf("%d threads made, the child's status is %d, asking: %d\n", n_made, status,
+	    rc_of_asking);
+	return !(status == 0 && has_worker() && rc_of_asking == EFAULT);
 }
