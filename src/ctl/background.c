@@ -17,13 +17,16 @@
 /* Values of wakes_ns that are no times. */
 #define AT_WORK 0
 #define SLEEPS_FOR_EVER UINT64_MAX
+/* Between two passes, whatever comes: who frees without end would have us purge without end what he
+ * needs again. */
+#define PAUSE_NS ((uint64_t)50 * 1000 * 1000)
 /* Work that is due now may wait so long for a worker that is about to wake. */
 #define DUE_SLACK_NS ((uint64_t)10 * 1000 * 1000)
 
 struct worker {
 	struct event wake;
 	_Atomic(uint64_t) wakes_ns; /* Written by the worker; relaxed readers. */
-	_Atomic(bool) must_end;
+	_Atomic(uint32_t) must_end; /* a futex; 0 or 1 */
 	_Atomic(uint64_t) n_runs;   /* Written by the worker. */
 	_Atomic(uint64_t) slept_ns; /* Written by the worker. */
 	unsigned index;
@@ -82,7 +85,8 @@ rest(struct worker *w, uint64_t ns)
 		ns = BACKGROUND_LEAST_NS;
 	store_relaxed(&w->wakes_ns,
 	    ns < SLEEPS_FOR_EVER - now ? now + ns : SLEEPS_FOR_EVER);
-	(void)event_wait(&w->wake, ns);
+	(void)os_futex_wait(&w->must_end, 0, PAUSE_NS);
+	(void)event_wait(&w->wake, ns == UINT64_MAX ? ns : ns - PAUSE_NS);
 	store_relaxed(&w->wakes_ns, AT_WORK);
 	owner_add(&w->slept_ns, os_clock_ns() - now);
 }
@@ -150,7 +154,7 @@ create_locked(unsigned i)
 
 	if (w == NULL)
 		return false;
-	store_relaxed(&w->must_end, false);
+	store_relaxed(&w->must_end, (uint32_t)0);
 	store_relaxed(&w->wakes_ns, AT_WORK);
 	return os_thread_create(&w->thread, work, w);
 }
@@ -182,7 +186,8 @@ stop_locked(void)
 	store_release(&n_workers, 0);
 	for (unsigned i = 0; i < n; i++) {
 		struct worker *w = load_relaxed(&workers[i]);
-		store_release(&w->must_end, true);
+		store_release(&w->must_end, (uint32_t)1);
+		os_futex_wake(&w->must_end, 1);
 		event_signal(&w->wake);
 	}
 	for (unsigned i = 0; i < n; i++)
