@@ -13,6 +13,7 @@
 #include "config/size_class.h"
 #include "harness/test.h"
 #include "os/os.h"
+#include "os/pages.h"
 
 static char printed[4096];
 static struct options initial_values;
@@ -124,6 +125,21 @@ expect_line(const char *format, ...)
 	CHECK_STR(printed, expected);
 }
 
+/* Does this system lack what the option is about?  Then what is said, and what it holds instead. */
+static const char *
+missing_here(const char **instead)
+{
+	if (row == &option_table[OPTION_thp] && os_thp_mode == OS_THP_UNSUPPORTED) {
+		*instead = "default";
+		return "No THP support";
+	}
+	if (row == &option_table[OPTION_dss] && !(CONFIG_DSS && os_has_sbrk)) {
+		*instead = "disabled";
+		return "Error setting dss";
+	}
+	return NULL;
+}
+
 /* The value is taken, or told as one that asks for what is not there. */
 static void
 takes(const char *value, const char *expected)
@@ -135,6 +151,12 @@ takes(const char *value, const char *expected)
 	if (row->standing == OPTION_SWITCH && strcmp(wanted, initial) != 0) {
 		expect_line("Not supported in this version");
 		CHECK_STR(held(row), initial);
+		return;
+	}
+	const char *instead = wanted, *missing = missing_here(&instead);
+	if (missing != NULL && strcmp(wanted, instead) != 0) {
+		expect_line("%s", missing);
+		CHECK_STR(held(row), instead);
 		return;
 	}
 	if (!is_told_what_it_is())
