@@ -43,6 +43,13 @@ static bool was_asked_for; /* Guarded by control: not by background_thread_auto 
 static _Atomic(bool) is_settled; /* background_thread_auto has nothing to do any more, */
 static _Atomic(bool) is_chosen;  /* for the program has said what it wants. Relaxed. */
 
+/* All that ever were, until NULL.  Acquire: pairs with worker_locked. */
+static struct worker *
+worker_at(unsigned i)
+{
+	return i < NARENAS_MAX ? load_acquire(&workers[i]) : NULL;
+}
+
 /* ---- a worker ------------------------------------------------------------------------------- */
 
 static uint64_t
@@ -118,7 +125,7 @@ on_deferred(struct arena *arena, uint64_t due_ns)
 
 	if (n == 0)
 		return;
-	struct worker *w = load_relaxed(&workers[arena->index % n]);
+	struct worker *w = worker_at(arena->index % n);
 	const uint64_t wakes_ns = load_relaxed(&w->wakes_ns);
 	const uint64_t slack = due_ns == 0 ? DUE_SLACK_NS : BACKGROUND_LEAST_NS;
 	if (due_ns == UINT64_MAX)
@@ -143,7 +150,8 @@ worker_locked(unsigned i)
 		return NULL;
 	w->index = i;
 	mutex_init(&w->run_lock, RANK_BACKGROUND_RUN);
-	store_relaxed(&workers[i], w);
+	/* Release: pairs with worker_at, which others call without `control'. */
+	store_release(&workers[i], w);
 	return w;
 }
 
@@ -173,7 +181,7 @@ start_locked(size_t wanted)
 	store_release(&arena_delegate, on_deferred);
 	/* The first pass may have been made before they knew how many they are. */
 	for (unsigned i = 0; i < n; i++)
-		event_signal(&load_relaxed(&workers[i])->wake);
+		event_signal(&worker_at(i)->wake);
 	return true;
 }
 
@@ -185,13 +193,13 @@ stop_locked(void)
 	store_release(&arena_delegate, NULL);
 	store_release(&n_workers, 0);
 	for (unsigned i = 0; i < n; i++) {
-		struct worker *w = load_relaxed(&workers[i]);
+		struct worker *w = worker_at(i);
 		store_release(&w->must_end, (uint32_t)1);
 		os_futex_wake(&w->must_end, 1);
 		event_signal(&w->wake);
 	}
 	for (unsigned i = 0; i < n; i++)
-		os_thread_join(load_relaxed(&workers[i])->thread);
+		os_thread_join(worker_at(i)->thread);
 }
 
 /* libc allocates and frees for threads, and others may stand in front of it: whatever of the
@@ -312,14 +320,14 @@ background_gather(struct background_figures *figures,
     struct mutex_figures *control_figures, struct mutex_figures *worst)
 {
 	struct mutex_figures one;
+	const struct worker *w;
 	uint64_t slept = 0;
 
 	gather_mutex(&control, control_figures);
 	*worst = (struct mutex_figures){ 0 };
 	*figures = (struct background_figures){ .num_threads = load_acquire(&n_workers) };
-	/* Relaxed: counters; a slot that is set stays. */
-	for (unsigned i = 0; i < NARENAS_MAX && load_relaxed(&workers[i]) != NULL; i++) {
-		const struct worker *w = load_relaxed(&workers[i]);
+	/* Relaxed: counters. */
+	for (unsigned i = 0; (w = worker_at(i)) != NULL; i++) {
 		figures->num_runs += load_relaxed(&w->n_runs);
 		slept += load_relaxed(&w->slept_ns);
 		gather_mutex(&w->run_lock, &one);
@@ -331,13 +339,14 @@ background_gather(struct background_figures *figures,
 void
 background_reset_mutexes(void)
 {
+	struct worker *w;
+
 	/* A worker holds its own. */
 	if (is_inside_hook())
 		return;
 	mutex_lock(&control);
 	gather_reset_mutex_locked(&control);
-	for (unsigned i = 0; i < NARENAS_MAX && load_relaxed(&workers[i]) != NULL; i++) {
-		struct worker *w = load_relaxed(&workers[i]);
+	for (unsigned i = 0; (w = worker_at(i)) != NULL; i++) {
 		mutex_lock(&w->run_lock);
 		gather_reset_mutex_locked(&w->run_lock);
 		mutex_unlock(&w->run_lock);
@@ -346,14 +355,6 @@ background_reset_mutexes(void)
 }
 
 /* ---- fork ------------------------------------------------------------------------------------ */
-
-/* All that ever were, until NULL: where `control' was not to be had, others start and stop them
- * meanwhile. */
-static struct worker *
-worker_at(unsigned i)
-{
-	return i < NARENAS_MAX ? load_relaxed(&workers[i]) : NULL;
-}
 
 void
 background_fork_prepare(void)
