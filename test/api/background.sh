@@ -16,7 +16,7 @@ ends_at_once()
 {
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 		with background_thread:true true || return 1
-		with '' "$dir/background" workers 1 1 > "$dir/out" || return 1
+		with background_thread_auto:true "$dir/background" workers 1 1 > "$dir/out" || return 1
 	done
 }
 
@@ -28,17 +28,17 @@ loaded_late()
 
 build background
 build background_fork -ldl
-check 'no thread of ours without one of its own' with '' "$dir/background" workers 0 0
-check 'one with the first thread it makes' with '' "$dir/background" workers 3 1
-check 'none with background_thread_auto:false' \
-    with background_thread_auto:false "$dir/background" workers 3 0
+auto=background_thread_auto:true
+check 'none unasked' with '' "$dir/background" workers 3 0
+check 'no thread of ours without one of its own' with $auto "$dir/background" workers 0 0
+check 'one with the first thread it makes' with $auto "$dir/background" workers 3 1
 check 'before main with background_thread:true' \
     with background_thread:true,max_background_threads:1 "$dir/background" workers 0 1
-check 'an idle process gives back what it freed' with '' "$dir/background" idle
+check 'an idle process gives back what it freed' with $auto "$dir/background" idle
 check 'a child has them again' \
     with background_thread:true,max_background_threads:1 "$dir/background" child 1
-check 'a child without threads has none' with '' "$dir/background" child 0
-check 'a child made while the first worker is, too' with '' "$dir/background_fork"
+check 'a child without threads has none' with $auto "$dir/background" child 0
+check 'a child made while the first worker is, too' with $auto "$dir/background_fork"
 check 'twenty processes end while they run' ends_at_once
 check 'a library that is loaded late' loaded_late
 finish

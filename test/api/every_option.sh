@@ -46,7 +46,7 @@ oversize_threshold size_t 0 4m 4194304 9223372036854775807 Out-of-range
 mutex_max_spin i64 600 -1 = -2 Out-of-range
 background_thread bool false true = 1
 max_background_threads size_t 4 2 = two
-background_thread_auto bool * true = 1
+background_thread_auto bool false true = 1
 dirty_decay_ms ssize_t 1000 5000000s 5000000000 -2 Out-of-range
 muzzy_decay_ms ssize_t 0 -1 = 0.5
 stats_print bool false false = 1
