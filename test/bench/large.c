@@ -4,6 +4,8 @@
  */
 #include "bench.h"
 
+#include <string.h>
+
 /* ---- large blocks in a few slots, replaced at random ---- */
 
 /* Log-uniform: every doubling is equally likely. */
@@ -72,6 +74,31 @@ buffers_member(struct team *team, uint32_t id)
 		*slot = take(log_between(&rng, 32 * KIB, 512 * KIB));
 	}
 	drop_all(slots, nslots);
+}
+
+/* As large_buffers, zeroed and written throughout.  a: slots, b: bytes in all. */
+static void
+large_filled(const struct run *run)
+{
+	const size_t total = run_count(run, run->work->b);
+	struct rng rng = rng_of(run, 0);
+	void **const slots = table_new(run->work->a);
+
+	for (size_t done = 0; done < total;) {
+		void **const slot = &slots[rng_below(&rng, run->work->a)];
+		const size_t size = rng_between(&rng, 5 * MIB, 25 * MIB);
+
+		drop(*slot);
+		*slot = calloc(1, size);
+		if (*slot == NULL)
+			bench_die("calloc returned NULL");
+		if (((unsigned char *)*slot)[size / 2] != 0)
+			bench_die("memory from calloc is not zero");
+		memset(*slot, 0x55, size);
+		touch(*slot, size);
+		done += size;
+	}
+	drop_all(slots, run->work->a);
 }
 
 /* a: live blocks, b: blocks of 32..512 KiB in all. */
@@ -186,6 +213,8 @@ realloc_many(const struct run *run)
 const struct workload large_workloads[] = {
 	{ "large-mixed", large_mixed, 8, 1200 * MIB, PEAK, "100 KB..25 MiB, 8 live" },
 	{ "large-buffers", large_buffers, 12, 2000 * MIB, PEAK, "5..25 MiB, 12 live" },
+	{ "large-filled", large_filled, 20, 3000 * MIB, PEAK,
+	    "calloc of 5..25 MiB, 20 live, all written" },
 	{ "buffers", buffers, 128, 120000, THREADED, "32..512 KiB, 128 live" },
 	{ "realloc-add", realloc_add, 64 * KIB, 3000, 0, "grows by 16 bytes to 64 KiB" },
 	{ "realloc-half", realloc_half, 16 * MIB, 100, 0, "grows by half to 16 MiB" },

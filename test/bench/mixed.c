@@ -90,6 +90,139 @@ inverse_square(const struct run *run)
 	team_run(run, run->nthreads, inverse_member, NULL);
 }
 
+/* ---- pareto: few slots are hot; sizes are powers of two; every byte is written and read
+ * ---- */
+
+enum { PARETO_SLOTS = 4096 };
+
+/* Four fifths of the picks fall on a fifth of the slots. */
+static size_t
+pareto_slot(struct rng *rng)
+{
+	const size_t hot = PARETO_SLOTS / 5;
+
+	return rng_below(rng, 5) != 0 ? rng_below(rng, hot)
+				      : hot + rng_below(rng, PARETO_SLOTS - hot);
+}
+
+struct filled {
+	size_t size;
+	unsigned char bytes[];
+};
+
+static struct filled *
+filled_new(struct rng *rng)
+{
+	const size_t size = rng_near(rng, (size_t)8 << rng_below(rng, 8));
+	struct filled *const f = malloc(sizeof(*f) + size);
+
+	if (f == NULL)
+		bench_die("malloc returned NULL");
+	f->size = size;
+	memset(f->bytes, block_tag(f), size);
+	return f;
+}
+
+static void
+filled_drop(struct filled *f)
+{
+	if (f == NULL)
+		return;
+	for (size_t i = 0; i < f->size; i++) {
+		if (f->bytes[i] != block_tag(f))
+			bench_die("a live block was overwritten");
+	}
+	f->bytes[0] = 0;
+	free(f);
+}
+
+static void
+pareto_member(struct team *team, uint32_t id)
+{
+	const size_t n = share_of(run_count(team->run, team->run->work->b), team->n);
+	struct rng rng = rng_of(team->run, id);
+	void **const slots = table_new(PARETO_SLOTS);
+
+	for (size_t i = 0; i < n; i++) {
+		void **const slot = &slots[pareto_slot(&rng)];
+
+		filled_drop(*slot);
+		*slot = filled_new(&rng);
+	}
+	for (size_t i = 0; i < PARETO_SLOTS; i++)
+		filled_drop(slots[i]);
+}
+
+static void
+pareto(const struct run *run)
+{
+	team_run(run, run->nthreads, pareto_member, NULL);
+}
+
+/* ---- bursts: 25, 100, 400 and 1600 blocks in turn, half of them freed from either end
+ * ---- */
+
+static void
+bursts_member(struct team *team, uint32_t id)
+{
+	enum { MOST = 1600 };
+	const size_t n = share_of(run_count(team->run, team->run->work->b), team->n);
+	struct rng rng = rng_of(team->run, id);
+	void *blocks[MOST];
+
+	for (size_t done = 0, length = 25; done < n; done += length) {
+		const size_t size = rng_between(&rng, 8, 32);
+
+		for (size_t i = 0; i < length; i++)
+			blocks[i] = take(size);
+		for (size_t i = 0; i < length / 2; i++)
+			drop(blocks[i]);
+		for (size_t i = length; i-- > length / 2;)
+			drop(blocks[i]);
+		length = length < MOST ? 4 * length : 25;
+	}
+}
+
+static void
+bursts(const struct run *run)
+{
+	team_run(run, run->nthreads, bursts_member, NULL);
+}
+
+/* ---- memtable: nodes of a sorted table and the blocks that hold its records; a full table
+ * goes at once ---- */
+
+enum { MEMTABLE_NODES = 20000, MEMTABLE_NODES_PER_BLOCK = 20 };
+
+static void
+memtable_member(struct team *team, uint32_t id)
+{
+	const size_t n = share_of(run_count(team->run, team->run->work->b), team->n);
+	const size_t most = share_of(MEMTABLE_NODES, team->n);
+	struct rng rng = rng_of(team->run, id);
+	void **const nodes = table_new(most);
+	void **const blocks = table_new(most / MEMTABLE_NODES_PER_BLOCK + 1);
+
+	for (size_t done = 0; done < n; done += most) {
+		size_t nblocks = 0;
+
+		for (size_t i = 0; i < most; i++) {
+			nodes[i] = take(rng_between(&rng, 32, 160));
+			if (i % MEMTABLE_NODES_PER_BLOCK == 0)
+				blocks[nblocks++] =
+				    take(rng_falling(&rng, 4 * KIB, 64 * KIB));
+		}
+		drop_all(blocks, nblocks);
+		drop_all(nodes, most);
+	}
+}
+
+static void
+memtable(const struct run *run)
+{
+	team_run(run, run->nthreads, memtable_member, NULL);
+}
+
 /* ---- ramps: sizes that climb, thousands at a time, freed in order or in reverse ---- */
 
 enum { RAMP_BLOCKS = 4000 };
@@ -175,6 +308,11 @@ const struct workload mixed_workloads[] = {
 	    "climbing sizes, first freed first" },
 	{ "ramp-reverse", ramp, 1, 12000000, THREADED,
 	    "climbing sizes, last freed first" },
+	{ "pareto", pareto, 0, 1600000, THREADED,
+	    "8 B..1 KiB, few slots are hot, all bytes used" },
+	{ "bursts", bursts, 0, 24000000, THREADED, "25 to 1600 in turn, from both ends" },
+	{ "memtable", memtable, 0, 4000000, THREADED,
+	    "nodes and blocks of 4..64 KiB, freed together" },
 	{ "calloc-small", zeroed, 512, 4000000, 0, "calloc of 8..512 bytes" },
 	{ "calloc-64k", zeroed, 64 * KIB, 40000, 0,
 	    "calloc of 64 KiB, half of it written" },

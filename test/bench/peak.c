@@ -70,6 +70,35 @@ peak_scattered(const struct run *run)
 }
 
 /*
+ * Small, medium and large blocks at once (a third of the bytes each), freed but for every 32nd:
+ * a: bytes of the peak.
+ */
+static void
+peak_mixed(const struct run *run)
+{
+	const size_t bytes = run_count(run, run->work->a);
+	const size_t most = bytes / MEAN_MIXED;
+	struct rng rng = rng_of(run, 0);
+	void **const blocks = table_new(most + 1);
+	size_t n = 0;
+
+	for (size_t done[3] = { 0 }; n < most;) {
+		const size_t kind = done[0] <= done[1] ? (done[0] <= done[2] ? 0 : 2)
+		    : done[1] <= done[2]               ? 1
+						       : 2;
+		const size_t size = kind == 0 ? rng_between(&rng, 16, 1000)
+		    : kind == 1               ? rng_between(&rng, KIB, 32 * KIB)
+					      : rng_between(&rng, 32 * KIB, MIB);
+
+		if (done[0] + done[1] + done[2] + size > bytes)
+			break;
+		done[kind] += size;
+		blocks[n++] = take(size);
+	}
+	drop_all_but_first(blocks, n, 32);
+}
+
+/*
  * Class A is filled, a random 90 % of it freed, then class B filled to the same peak:
  * memory that A's survivors pin is lost to B; a third phase follows.  a: bytes of a
  * phase.
@@ -167,6 +196,8 @@ const struct workload peak_workloads[] = {
 	{ "peak-whole", peak_whole, 256 * MIB, 0, PEAK, "31/32 of 256 MiB freed" },
 	{ "peak-scattered", peak_scattered, 256 * MIB, 0, PEAK,
 	    "random 9/10 of 256 MiB freed" },
+	{ "peak-mixed", peak_mixed, 256 * MIB, 0, PEAK,
+	    "31/32 of 256 MiB of 16 bytes to 1 MiB freed" },
 	{ "peak-threads", peak_threads, 256 * MIB, 0, THREADED | PEAK,
 	    "31/32 freed, threads stay" },
 	{ "phases", phases, 64 * MIB, 0, PEAK,
