@@ -31,6 +31,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 
+struct hpdata;
 struct tcache;
 
 /* In the leaf word as the tag state << EXTENT_STATE_SHIFT.  ACTIVE is 0: the bare record. */
@@ -90,8 +91,11 @@ struct edata {
 	uint8_t slab_state; /* enum slab_state of its owner, see cache/ and arena/ */
 	uint8_t
 	    epoch; /* shared slab: that of its bin; another one means frozen by a fork */
-	uint64_t sn; /* serial number of the mapping: age */
-	void *side;  /* reserved for tagged heaps */
+	union {
+		uint64_t sn;             /* PAC: serial number of the mapping, age */
+		struct hpdata *pageslab; /* HPA: where it lies */
+	};
+	void *side; /* reserved for tagged heaps */
 	/* ---- line 1 ---- */
 	_Atomic(uint64_t)
 	    remote; /* regions freed by other threads: address << 16 | count */
@@ -143,10 +147,12 @@ edata_end(const struct edata *e)
 	return e->addr + e->size;
 }
 
-/* Older mapping first, then lower address. */
+/* Older mapping first, then lower address; the HPA's by address alone, behind all others. */
 static inline bool
 edata_is_older(const struct edata *a, const struct edata *b)
 {
+	if (UNLIKELY(a->hpa || b->hpa))
+		return a->hpa == b->hpa ? a->addr < b->addr : b->hpa;
 	return a->sn != b->sn ? a->sn < b->sn : a->addr < b->addr;
 }
 

@@ -369,6 +369,20 @@ file_free(struct pac *pac, struct edata *e, bool *deferred)
 		*deferred = true;
 }
 
+static unsigned
+pac_alloc_batch(struct pai *self, const struct page_request *request, unsigned n,
+    struct list *extents, bool *deferred)
+{
+	unsigned got = 0;
+
+	for (struct edata *e; got < n; got++) {
+		if ((e = pac_alloc(self, request, deferred)) == NULL)
+			break;
+		list_push_back(extents, &e->link);
+	}
+	return got;
+}
+
 static void
 pac_dalloc(struct pai *self, struct edata *e, bool *deferred)
 {
@@ -387,6 +401,15 @@ pac_dalloc(struct pai *self, struct edata *e, bool *deferred)
 	e->zeroed = true;
 	fetch_sub_relaxed(&pac->stats.active_pages, e->size / os_page_size);
 	give_up(pac, e);
+}
+
+static void
+pac_dalloc_batch(struct pai *self, struct list *extents, bool *deferred)
+{
+	struct list *l;
+
+	while ((l = list_pop_front(extents)) != NULL)
+		pac_dalloc(self, LIST_ENTRY(l, struct edata, link), deferred);
 }
 
 static struct edata *
@@ -453,6 +476,12 @@ pac_shrink(struct pai *self, struct edata *e, size_t new_size, bool *deferred)
 	return true;
 }
 
+static void
+pac_work(struct pai *self, enum purge_extent how)
+{
+	pac_decay(pac_of(self), how);
+}
+
 bool
 pac_init(struct pac *pac, struct pac_backlogs *backlogs, unsigned arena_index,
     struct ehooks *ehooks, struct edata_pool *edata_pool)
@@ -461,10 +490,13 @@ pac_init(struct pac *pac, struct pac_backlogs *backlogs, unsigned arena_index,
 
 	pac->pai = (struct pai){
 		.alloc = pac_alloc,
+		.alloc_batch = pac_alloc_batch,
 		.expand = pac_expand,
 		.shrink = pac_shrink,
 		.dalloc = pac_dalloc,
+		.dalloc_batch = pac_dalloc_batch,
 		.time_until_deferred_work = pac_time_until_deferred_work,
+		.work = pac_work,
 	};
 	pac->arena_index = arena_index;
 	pac->ehooks = ehooks;

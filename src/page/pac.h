@@ -29,8 +29,6 @@
 #include "page/pai.h"
 
 enum decay_kind { DECAY_DIRTY, DECAY_MUZZY, DECAY_KINDS };
-/* How much of what may be purged is purged. */
-enum purge_extent { PURGE_BY_CURVE, PURGE_EVERYTHING };
 
 struct pac_stats { /* Relaxed counters. */
 	_Atomic(size_t) active_pages;

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hpa_central -- where the shards of all arenas get address space for pageslabs.
+ *
+ * It maps an eden of HPA_EDEN_PAGESLABS huge pages at a time (near a limit of address space half as
+ * many, down to one) and hands out one huge page after the other.  What it handed out is its
+ * taker's, who may unmap it; the rest of an eden is never given back.
+ *
+ * Also the kernel and the clock as the HPA sees them, one table, so that tests put their own in
+ * their place; every call answers true for success, leaves errno alone, and is made with no lock
+ * held.
+ *
+ * Locking: `lock' (rank HPA_CENTRAL) guards the rest of the eden; mapped with it free.
+ */
+#ifndef TRACT_PAGE_HPA_CENTRAL_H
+#define TRACT_PAGE_HPA_CENTRAL_H
+
+#include "os/pages.h"
+#include "sync/mutex.h"
+
+#define HPA_EDEN_PAGESLABS (CONFIG_HOSTILE ? 2 : 128)
+
+struct hpa_system {
+	/* Zeroed address space, aligned to OS_HUGEPAGE; NULL: none. */
+	void *(*map)(size_t size);
+	bool (*unmap)(void *addr, size_t size);
+	/* How many of the ranges, from the first on, read as zero now. */
+	unsigned (*purge)(const struct iovec *ranges, unsigned n);
+	bool (*hugify)(void *addr, size_t size);   /* advice */
+	bool (*collapse)(void *addr, size_t size); /* at once */
+	bool (*dehugify)(void *addr, size_t size);
+	uint64_t (*now_ns)(void);
+};
+
+extern const struct hpa_system hpa_system_real;
+
+struct hpa_central {
+	struct mutex lock;
+	const struct hpa_system *system; /* Set once. */
+	/* Guarded by lock: what is left of the newest eden. */
+	uintptr_t next, end;
+	_Atomic(size_t) mapped; /* bytes of all edens; relaxed, statistics */
+};
+
+/* That of the process. */
+extern struct hpa_central hpa_central;
+
+void hpa_central_init(struct hpa_central *central, const struct hpa_system *system);
+/* The address of a huge page nobody has used; 0: no memory. */
+uintptr_t hpa_central_take(struct hpa_central *central);
+
+void hpa_central_fork_prepare(struct hpa_central *central);
+void hpa_central_fork_parent(struct hpa_central *central);
+/* An eden that was in use is lost to the child. */
+void hpa_central_fork_child(struct hpa_central *central);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hpdata -- the record of one pageslab: a huge page's worth of address space, cut into extents.
+ *
+ * Two bitmaps say all: a page is active (in an extent), and it is touched (active, or dirty: was
+ * used since it was last purged, and so is backed).  Always true: active is a part of touched; a
+ * pageslab that is huge has every page backed, which its bitmaps do not say: what is not touched in
+ * it reads as zero all the same.  Counts and the longest free run follow the bitmaps.
+ *
+ *	page     0 1 2 3 4 5 6 7 8 ..       touched - active: dirty, may be purged
+ *	active   1 1 . . 1 . . . .          neither: retained, address space only
+ *	touched  1 1 1 1 1 . 1 1 .
+ *
+ * Pure: no lock, no system call, no clock.  Guarded by the lock of the shard that owns it; while it
+ * is being purged or made huge the shard drops that lock, and the flags say what others may do.
+ */
+#ifndef TRACT_PAGE_HPDATA_H
+#define TRACT_PAGE_HPDATA_H
+
+#include "base/bitmap.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "os/pages.h"
+
+/* Of huge pages larger than this no use is made. */
+#define HPDATA_SIZE_MAX ((size_t)16 << 20)
+/* For the smallest page; there are hpdata_pages() of them. */
+#define HPDATA_PAGES_MAX \
+	((OS_HUGEPAGE < HPDATA_SIZE_MAX ? OS_HUGEPAGE : HPDATA_SIZE_MAX) \
+	    >> CONFIG_LG_PAGE)
+
+struct hpdata {
+	uintptr_t addr; /* Set once; a multiple of OS_HUGEPAGE. */
+	uint64_t age;   /* Set when it comes into use: who has less is older. */
+	uint16_t n_active, n_touched;
+	uint16_t longest_free; /* pages of the longest run that is not active */
+	bool is_huge;          /* advised so, and not taken back */
+	bool is_purging;       /* neither allocated from nor purged by others */
+	bool is_hugifying;     /* allocated from, but not purged */
+	bool may_hugify;       /* a candidate since hugify_since_ns */
+	bool may_purge;        /* worth it since purge_since_ns */
+	bool in_psset;
+	uint64_t hugify_since_ns, purge_since_ns;
+	struct heap_node node;   /* psset: by age, of those that have room */
+	struct list empty_link;  /* psset: of those without active pages */
+	struct list purge_link;  /* psset: of those that may be purged */
+	struct list hugify_link; /* psset: of the candidates, oldest first */
+	struct list all_link;    /* the shard's list of all */
+	uint64_t active[BITMAP_WORDS(HPDATA_PAGES_MAX)];
+	uint64_t touched[BITMAP_WORDS(HPDATA_PAGES_MAX)];
+};
+
+/* Pages of a pageslab, the allocator's: what is known at boot. */
+static inline unsigned
+hpdata_pages(void)
+{
+	return (unsigned)(OS_HUGEPAGE / os_page_size);
+}
+
+static inline unsigned
+hpdata_dirty(const struct hpdata *ps)
+{
+	return ps->n_touched - ps->n_active;
+}
+
+static inline bool
+hpdata_is_empty(const struct hpdata *ps)
+{
+	return ps->n_active == 0;
+}
+
+static inline bool
+hpdata_is_full(const struct hpdata *ps)
+{
+	return ps->n_active == hpdata_pages();
+}
+
+/* A pageslab of which nothing was ever touched. */
+void hpdata_init(struct hpdata *ps, uintptr_t addr, uint64_t age);
+
+/*
+ * The first run of n pages that is free becomes active; n is at most longest_free.  Its first page.
+ * *n_fresh: how many of them were not touched, and so read as zero; they are touched from now on.
+ */
+unsigned hpdata_reserve(struct hpdata *ps, unsigned n, unsigned *n_fresh);
+/* n active pages from `page' on are free, and dirty. */
+void hpdata_release(struct hpdata *ps, unsigned page, unsigned n);
+
+/*
+ * What a purge of ps covers: its runs of pages that are not active and hold a dirty one, merged
+ * over untouched pages between them, cut to dirty ends.  Filled into `ranges', n_ranges of them at
+ * most, from page *next on, which is moved on; how many; 0: no more.  *n_dirty grows by the dirty
+ * pages in them.
+ */
+struct hpdata_range {
+	uint16_t page, n;
+};
+unsigned hpdata_purge_ranges(const struct hpdata *ps, unsigned *next,
+    struct hpdata_range *ranges, unsigned n_ranges, unsigned *n_dirty);
+/* A range of those was purged: nothing in it is touched. None of it became active meanwhile. */
+void hpdata_purged(struct hpdata *ps, struct hpdata_range range);
+
+/* Aborts through assert on a broken invariant. */
+void hpdata_check(const struct hpdata *ps);
+
+#endif
