@@ -6,8 +6,8 @@
  * its longest free run, or, when it has no active page, in the list of empty ones.  An allocation
  * takes the smallest class that surely suffices, in it the oldest pageslab: so the fullest fill up
  * and others run empty; an empty one is the last choice, the latest of them first.
- * What may be purged is in one of the purge lists: empty and huge ones first, then empty ones, then
- * by number of dirty pages, those not huge before huge ones of as many.
+ * What may be purged is in one of the purge lists: empty and huge ones first, then empty ones,
+ * then by number of dirty pages, those not huge before huge ones of as many.
  * What may be made huge waits in a queue, the longest first.
  *
  * Any change of a pageslab is bracketed: psset_update_begin takes it out of what it is in, and
