@@ -19,6 +19,9 @@ struct page_request {
 	enum extent_use use; /* with regions: interior granules are registered, too */
 	uint8_t szind;
 	bool zero; /* contents must read as zero */
+	/* Between two pages that may not be touched, where that can be had; alignment is the
+	 * page.  Only PAC can: whoever else is asked for it passes the request on. */
+	bool guarded;
 };
 
 /* How much of the work is done: what is due, or whatever can be purged. */
