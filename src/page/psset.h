@@ -13,7 +13,7 @@
  * Any change of a pageslab is bracketed: psset_update_begin takes it out of what it is in, and
  * psset_update_end files it anew and keeps the sums.
  *
- * Always true between brackets: every pageslab of the set is exactly where its counts and flags say;
+ * Always true between brackets: every pageslab of the set is where its counts and flags say;
  * bitmaps of non-empty heaps and lists agree; the sums add up.  Pure: no lock of its own.
  */
 #ifndef TRACT_PAGE_PSSET_H
