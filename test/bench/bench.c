@@ -5,6 +5,7 @@
  *
  *	bench --list
  *	bench WORKLOAD [--threads N] [--scale X] [--seed S] [--idle SECONDS]
+ *	bench --spawn TIMES COMMAND [ARG...]
  *
  * Output: one line of key=value words when the workload is over.  With --idle, a second
  *line with the resident memory after SECONDS in which the process calls no function of
@@ -216,7 +217,8 @@ usage_error(void)
 {
 	static const char text[] = "usage: bench WORKLOAD [--threads N] [--scale X] "
 				   "[--seed S] [--idle SECONDS]\n"
-				   "       bench --list\n";
+				   "       bench --list\n"
+				   "       bench --spawn TIMES COMMAND [ARG...]\n";
 	const ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 
 	(void)ignored;
@@ -228,6 +230,10 @@ main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
 		list_workloads();
+		return 0;
+	}
+	if (argc >= 4 && strcmp(argv[1], "--spawn") == 0) {
+		spawn_run((size_t)strtoul(argv[2], NULL, 10), argv + 3);
 		return 0;
 	}
 	if (argc < 2 || argc % 2 != 0)

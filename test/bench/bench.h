@@ -67,6 +67,9 @@ void bench_mark(void);
  */
 _Noreturn void bench_die(const char *why);
 
+/* Runs a command so many times, on the library of BENCH_PRELOAD, and prints what that cost. */
+void spawn_run(size_t times, char **command);
+
 /* n scaled by --scale, at least 1. */
 size_t run_count(const struct run *run, size_t n);
 
