@@ -6,7 +6,8 @@
  * making huge pages); it says so in *deferred (set to true, never cleared).  No lock is held on
  * entry.
  * What alloc returns is active, registered (every granule for a slab), committed, and its record
- * has owner NULL.  What dalloc takes is active and owned by the caller.
+ * has owner NULL.  What dalloc takes is the caller's: active, or MERGING with words at its edges
+ * alone (use USE_NONE), as a cache in front hands it on.
  */
 #ifndef TRACT_PAGE_PAI_H
 #define TRACT_PAGE_PAI_H
