@@ -9,6 +9,7 @@
  */
 #include "arena/arena.h"
 #include "extent/dss.h"
+#include "page/limit.h"
 #include "sync/fork.h"
 
 /* One past the last arena that no other thread can destroy. */
@@ -113,8 +114,14 @@ arenas_fork_child(void)
 void
 arenas_fork_alone(struct arena *own)
 {
-	FOR_EACH_ARENA (arena, arenas_total())
+	size_t used = 0;
+
+	FOR_EACH_ARENA (arena, arenas_total()) {
 		store_relaxed(&arena->n_threads,
 		    arena == own); /* one thread in the child */
+		used += load_relaxed(&arena->pac.stats.mapped)
+		    - load_relaxed(&arena->pac.stats.pinned_mapped);
+	}
+	limit_fork_child(used);
 	arenas_forget_reservations();
 }

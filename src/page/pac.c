@@ -9,6 +9,7 @@
 #include "extent/dss.h"
 #include "os/os.h"
 #include "os/pages.h"
+#include "page/limit.h"
 #include "page/pac_purge.h"
 #include "sync/fork.h"
 
@@ -39,9 +40,13 @@ count_in_reserve(struct pac *pac, const struct edata *e, size_t bytes)
 {
 	fetch_add_relaxed(e->is_pinned ? &pac->stats.pinned : &pac->stats.retained,
 	    bytes);
-	if (!e->is_pinned)
-		fetch_sub_relaxed(&pac->stats.mapped, bytes);
+	if (e->is_pinned)
+		return;
+	fetch_sub_relaxed(&pac->stats.mapped, bytes);
+	limit_discharge(pac->arena_index, bytes);
 }
+
+/* They have been charged: see limit.h. */
 
 static void
 count_from_reserve(struct pac *pac, const struct edata *e, size_t bytes)
@@ -58,8 +63,10 @@ count_new(struct pac *pac, const struct edata *e)
 {
 	fetch_add_relaxed(e->is_pinned ? &pac->stats.pinned : &pac->stats.retained,
 	    e->size);
-	if (e->is_pinned)
-		fetch_add_relaxed(&pac->stats.mapped, e->size);
+	if (!e->is_pinned)
+		return;
+	fetch_add_relaxed(&pac->stats.mapped, e->size);
+	fetch_add_relaxed(&pac->stats.pinned_mapped, e->size);
 }
 
 /* ---- address space -------------------------------------------------------------------------- */
@@ -220,13 +227,15 @@ stretch(struct pac *pac, size_t size)
 	if (e == NULL)
 		return NULL;
 	const size_t more = size - e->size;
-	struct edata *next = ecache_take_behind(&pac->retained, e, more);
-	if (next == NULL) {
+	if (!limit_charge_quietly(pac->arena_index, more)) {
 		ecache_put(&pac->dirty, e);
 		return NULL;
 	}
-	if (!extent_merge(pac->ehooks, pac->edata_pool, e, next)) {
-		ecache_put(&pac->retained, next);
+	struct edata *next = ecache_take_behind(&pac->retained, e, more);
+	if (next == NULL || !extent_merge(pac->ehooks, pac->edata_pool, e, next)) {
+		limit_discharge(pac->arena_index, more);
+		if (next != NULL)
+			ecache_put(&pac->retained, next);
 		ecache_put(&pac->dirty, e);
 		return NULL;
 	}
@@ -244,6 +253,20 @@ take_pinned(struct pac *pac, size_t size, size_t alignment)
 	struct edata *e = ecache_take(&pac->pinned, size, alignment, SIZE_MAX);
 	if (e != NULL)
 		count_from_reserve(pac, e, size);
+	return e;
+}
+
+/* From what is not in use, or fresh, and charged. NULL: no memory, or the hard limit. */
+static struct edata *
+find_unused(struct pac *pac, size_t size, size_t alignment)
+{
+	if (!limit_charge(pac->arena_index, size))
+		return NULL;
+	struct edata *e = ecache_take(&pac->retained, size, alignment, SIZE_MAX);
+	if (e == NULL)
+		e = grow(pac, size, alignment);
+	if (e == NULL || e->is_pinned)
+		limit_discharge(pac->arena_index, size);
 	return e;
 }
 
@@ -265,9 +288,7 @@ find(struct pac *pac, size_t size, size_t alignment)
 		e = stretch(pac, size);
 	if (e != NULL)
 		return e;
-	e = ecache_take(&pac->retained, size, alignment, SIZE_MAX);
-	if (e == NULL)
-		e = grow(pac, size, alignment);
+	e = find_unused(pac, size, alignment);
 	/* Without new memory, from what `largest' was to keep whole. */
 	if (e == NULL)
 		return ecache_take(&pac->dirty, size, alignment, SIZE_MAX);
@@ -423,9 +444,13 @@ take_behind(struct pac *pac, struct edata *e, size_t size)
 		next = ecache_take_behind(&pac->muzzy, e, size);
 	if (next != NULL)
 		return next;
+	if (!e->is_pinned && !limit_charge(pac->arena_index, size))
+		return NULL;
 	next = ecache_take_behind(reserve_of(pac, e), e, size);
 	if (next != NULL)
 		count_from_reserve(pac, next, size);
+	else if (!e->is_pinned)
+		limit_discharge(pac->arena_index, size);
 	return next;
 }
 
@@ -539,6 +564,8 @@ destroy_ecache(struct pac *pac, struct ecache *ec, struct pac *heir)
 	struct edata *e;
 
 	while ((e = ecache_take_oldest(ec, SIZE_MAX)) != NULL) {
+		if (ec == &pac->dirty || ec == &pac->muzzy)
+			limit_discharge(pac->arena_index, e->size);
 		if (heir != NULL && is_default && dss_contains(edata_base(e))) {
 			adopt(heir, pac, e);
 			continue;

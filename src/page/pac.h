@@ -35,7 +35,8 @@ struct pac_stats { /* Relaxed counters. */
 	_Atomic(size_t) mapped;   /* bytes in active, dirty, muzzy and pinned extents */
 	_Atomic(size_t) retained; /* bytes in retained extents */
 	_Atomic(size_t) pinned;   /* bytes in free pinned extents */
-	_Atomic(size_t) abandoned_vm; /* bytes lost when a split found no record */
+	_Atomic(size_t) pinned_mapped; /* bytes in all pinned ones: a part of `mapped' */
+	_Atomic(size_t) abandoned_vm;  /* bytes lost when a split found no record */
 	struct {
 		_Atomic(uint64_t) n_purge, n_advise, n_pages;
 	} purged[DECAY_KINDS];

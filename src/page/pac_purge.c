@@ -5,6 +5,7 @@
 #include "config/options.h"
 #include "os/os.h"
 #include "os/pages.h"
+#include "page/limit.h"
 
 /* The bound by amount never asks for less than this to stay. */
 #define BOUND_MIN ((size_t)4 << 20)
@@ -60,6 +61,7 @@ dispose(struct pac *pac, struct edata *e)
 	if (!ehooks_are_default(eh) || !opt.retain) {
 		emap_deregister(e);
 		if (ehooks_dalloc(eh, addr, size, e->committed)) {
+			limit_discharge(pac->arena_index, size);
 			edata_pool_put(pac->edata_pool, e);
 			return;
 		}
@@ -74,6 +76,8 @@ dispose(struct pac *pac, struct edata *e)
 	} else {
 		(void)ehooks_purge_lazy(eh, addr, size, 0, size);
 	}
+	/* Not before: others may use as much from now on. */
+	limit_discharge(pac->arena_index, size);
 	fetch_add_relaxed(&pac->stats.retained, size);
 	ecache_put(&pac->retained, e);
 }
@@ -123,6 +127,7 @@ dispose_many(struct pac *pac, enum decay_kind kind, struct edata **extents, unsi
 	fetch_add_relaxed(&pac->stats.purged[kind].n_advise, n_purged != 0);
 	fetch_add_relaxed(&pac->stats.purged[kind].n_pages, bytes / os_page_size);
 	fetch_sub_relaxed(&pac->stats.mapped, bytes);
+	limit_discharge(pac->arena_index, bytes);
 	fetch_add_relaxed(&pac->stats.retained, bytes);
 	for (unsigned i = 0; i < n_purged; i++)
 		ecache_put(&pac->retained, extents[i]);
@@ -241,6 +246,8 @@ decay_kind(struct pac *pac, enum decay_kind kind, enum purge_extent how)
 void
 pac_decay(struct pac *pac, enum purge_extent how)
 {
+	if (limit_is_pressed())
+		how = PURGE_EVERYTHING;
 	decay_kind(pac, DECAY_DIRTY, how);
 	decay_kind(pac, DECAY_MUZZY, how);
 }
@@ -285,6 +292,8 @@ pac_time_until_deferred_work(struct pai *self)
 	const uint64_t now = os_clock_coarse_ns();
 
 	if (load_relaxed(&pac->bounded) && pac_dirty_pages(pac) > dirty_bound(pac, now))
+		return 0;
+	if (limit_is_pressed() && pac_dirty_pages(pac) + pac_muzzy_pages(pac) != 0)
 		return 0;
 	const uint64_t dirty = time_until(pac, DECAY_DIRTY, now);
 	const uint64_t muzzy = time_until(pac, DECAY_MUZZY, now);

@@ -16,6 +16,7 @@
 #include "extent/ecache.h"
 #include "harness/test.h"
 #include "os/pages.h"
+#include "page/limit.h"
 #include "page/pac.h"
 
 #define REGION_BYTES ((size_t)512 << 20)
@@ -429,6 +430,8 @@ fixture_close(struct pac_fixture *f)
 	CHECK_EQ(load_relaxed(&f->pac.stats.active_pages), 0);
 	region.takes_pinned = true;
 	pac_destroy(&f->pac, NULL);
+	/* Each byte that was charged has been discharged. */
+	CHECK_EQ(limit_used(), 0);
 	CHECK_EQ(f->pool.n_free, load_relaxed(&f->pool.n_all));
 }
 
