@@ -150,6 +150,28 @@ bitmap_count(const uint64_t *words, size_t nbits)
 	return count;
 }
 
+/* Number of set bits in [first, end). */
+static inline size_t
+bitmap_count_range(const uint64_t *words, size_t first, size_t end)
+{
+	size_t count = 0;
+	for (size_t i = first / BITMAP_WORD_BITS; i * BITMAP_WORD_BITS < end; i++)
+		count += count_set(words[i] & bitmap_range_mask(i, first, end));
+	return count;
+}
+
+/* The bit after the last set one below `before'; 0 when there is none. */
+static inline size_t
+bitmap_end_of_set_below(const uint64_t *words, size_t before)
+{
+	for (size_t i = BITMAP_WORDS(before); i-- != 0;) {
+		const uint64_t word = words[i] & bitmap_range_mask(i, 0, before);
+		if (word != 0)
+			return i * BITMAP_WORD_BITS + lg_floor(word) + 1;
+	}
+	return 0;
+}
+
 static inline bool
 bitmap_is_empty(const uint64_t *words, size_t nbits)
 {

@@ -39,12 +39,15 @@ struct hpdata {
 	bool is_hugifying;     /* allocated from, but not purged */
 	bool may_hugify;       /* a candidate since hugify_since_ns */
 	bool may_purge;        /* worth it since purge_since_ns */
-	bool in_psset;
+	bool in_psset; /* and not between brackets; the psset's, as the next three */
+	bool is_empty_filed;
+	uint8_t heap_filed, purge_filed; /* which of them; PSSET_NOWHERE */
 	uint64_t hugify_since_ns, purge_since_ns;
-	struct heap_node node;   /* psset: by age, of those that have room */
-	struct list empty_link;  /* psset: of those without active pages */
-	struct list purge_link;  /* psset: of those that may be purged */
-	struct list hugify_link; /* psset: of the candidates, oldest first */
+	/* Of the psset. */
+	struct heap_node node;   /* by age, of those that have room */
+	struct list empty_link;  /* of those without active pages */
+	struct list purge_link;  /* of those that may be purged */
+	struct list hugify_link; /* of the candidates, oldest first */
 	struct list all_link;    /* the shard's list of all */
 	uint64_t active[BITMAP_WORDS(HPDATA_PAGES_MAX)];
 	uint64_t touched[BITMAP_WORDS(HPDATA_PAGES_MAX)];
@@ -87,10 +90,11 @@ unsigned hpdata_reserve(struct hpdata *ps, unsigned n, unsigned *n_fresh);
 void hpdata_release(struct hpdata *ps, unsigned page, unsigned n);
 
 /*
- * What a purge of ps covers: its runs of pages that are not active and hold a dirty one, merged
- * over untouched pages between them, cut to dirty ends.  Filled into `ranges', n_ranges of them at
- * most, from page *next on, which is moved on; how many; 0: no more.  *n_dirty grows by the dirty
- * pages in them.
+ * What a purge of ps covers: its whole free runs that hold a dirty page; of a huge one all its free
+ * runs, since every page of it is backed (so ask before is_huge is cleared).  Untouched pages in a
+ * run cost nothing, and what the kernel backed beyond what was touched goes, too.
+ * Filled into `ranges', n_ranges of them at most, from page *next on, which is moved on; how many;
+ * 0: no more.  *n_dirty grows by the dirty pages in them.
  */
 struct hpdata_range {
 	uint16_t page, n;

@@ -10,8 +10,8 @@
  * then by number of dirty pages, those not huge before huge ones of as many.
  * What may be made huge waits in a queue, the longest first.
  *
- * Any change of a pageslab is bracketed: psset_update_begin takes it out of what it is in, and
- * psset_update_end files it anew and keeps the sums.
+ * Any change of a pageslab is bracketed: psset_update_begin takes it out of the sums, and
+ * psset_update_end puts it back into them and files it anew where it belongs elsewhere now.
  *
  * Always true between brackets: every pageslab of the set is where its counts and flags say;
  * bitmaps of non-empty heaps and lists agree; the sums add up.  Pure: no lock of its own.
@@ -22,7 +22,8 @@
 #include "page/hpdata.h"
 
 #define PSSET_CLASSES 64      /* of runs of pages, see psset_class */
-#define PSSET_PURGE_LISTS 128 /* two for each class: not huge, huge */
+#define PSSET_PURGE_LISTS 128 /* two for each class: huge, not huge */
+#define PSSET_NOWHERE 255     /* no heap, no list */
 
 struct psset_sums {
 	size_t n_pageslabs, n_active, n_dirty; /* the latter two in pages */
@@ -32,11 +33,11 @@ enum { PSSET_NOT_HUGE, PSSET_HUGE, PSSET_KINDS };
 
 struct psset {
 	struct heap heaps[PSSET_CLASSES];
-	uint64_t heaps_used; /* bit per non-empty heap */
-	struct list empty;   /* LIFO */
-	struct list purge[PSSET_PURGE_LISTS];
+	uint64_t heaps_used;                  /* bit per non-empty heap */
+	struct list empty;                    /* LIFO */
+	struct list purge[PSSET_PURGE_LISTS]; /* FIFO */
 	uint64_t purge_used[PSSET_PURGE_LISTS / 64];
-	struct list hugify; /* FIFO */
+	struct list hugify; /* by hugify_since_ns */
 	/* Statistics, by kind. A class of `partly' is that of the longest free run. */
 	struct psset_sums all[PSSET_KINDS];
 	struct psset_sums full[PSSET_KINDS],
@@ -46,7 +47,10 @@ struct psset {
 
 void psset_init(struct psset *set);
 
-/* The class of a run: all runs of class c are shorter than those of c + 1.  Page size classes. */
+/*
+ * The class of a run of n_pages > 0: all runs of class c are shorter than those of c + 1.  Up to 32
+ * pages each length is a class, so that what is small leaves nothing over; then four a doubling.
+ */
 unsigned psset_class(unsigned n_pages);
 
 void psset_insert(struct psset *set, struct hpdata *ps);
@@ -58,6 +62,8 @@ void psset_update_end(struct psset *set, struct hpdata *ps);
 struct hpdata *psset_pick_alloc(struct psset *set, unsigned n_pages);
 /* What to purge first among those whose purge_since_ns is not after `until_ns'; NULL: none. */
 struct hpdata *psset_pick_purge(struct psset *set, uint64_t until_ns);
+/* The earliest purge_since_ns of what may be purged; UINT64_MAX: there is none. */
+uint64_t psset_purge_since(const struct psset *set);
 /* What has been worth a huge page for longest; NULL: none. */
 struct hpdata *psset_pick_hugify(struct psset *set);
 
@@ -79,6 +85,8 @@ psset_dirty(const struct psset *set)
 	return set->all[PSSET_NOT_HUGE].n_dirty + set->all[PSSET_HUGE].n_dirty;
 }
 
+/* That ps, of a set, is where it belongs: psset_check does not meet those that are nowhere. */
+void psset_check_one(const struct hpdata *ps);
 /* Aborts through assert on a broken invariant. */
 void psset_check(const struct psset *set);
 

@@ -16,6 +16,23 @@ model_first(size_t nbits, size_t from, bool value)
 	return from < nbits ? from : nbits;
 }
 
+/* The searches that have a bound in the middle, with it at `bit'. */
+static void
+check_bounded(size_t nbits, size_t bit)
+{
+	size_t count = 0, end_of_set = 0;
+	for (size_t i = 0; i < bit; i++) {
+		count += model[i];
+		if (model[i])
+			end_of_set = i + 1;
+	}
+	CHECK_EQ(bitmap_end_of_set_below(words, bit), end_of_set);
+	CHECK_EQ(bitmap_count_range(words, 0, bit), count);
+	CHECK_EQ(bitmap_count_range(words, bit, nbits),
+	    bitmap_count(words, nbits) - count);
+	CHECK_EQ(bitmap_count_range(words, bit, bit), 0);
+}
+
 static void
 check_against_model(size_t nbits)
 {
@@ -27,7 +44,9 @@ check_against_model(size_t nbits)
 		    model_first(nbits, i, true));
 		CHECK_EQ(bitmap_first_zero_from(words, nbits, i),
 		    model_first(nbits, i, false));
+		check_bounded(nbits, i);
 	}
+	check_bounded(nbits, nbits);
 	CHECK_EQ(bitmap_first_set_from(words, nbits, nbits), nbits);
 	CHECK_EQ(bitmap_first_zero_from(words, nbits, nbits), nbits);
 	CHECK_EQ(bitmap_count(words, nbits), count);
