@@ -200,6 +200,9 @@ void arenas_fork_alone(struct arena *own);
 
 /* A new slab, not in any list; NULL: out of memory. Counted in its bin. */
 struct edata *arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner);
+/* An owned slab without live regions, out of every list of its owner, becomes one of another class
+ * with slabs of the same size.  False: out of memory; nothing changed. */
+bool arena_slab_recast(struct arena *arena, struct edata *e, unsigned szind);
 /* Give back a slab without live regions, out of every list. */
 void arena_slab_delete(struct arena *arena, struct edata *e);
 /* An owned slab becomes a shared one of its bin, or goes if it has no live region. */

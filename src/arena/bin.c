@@ -25,6 +25,21 @@ bin_init(struct bin *bin, unsigned szind)
 	list_init(&bin->owned);
 }
 
+/* A new slab of the bin, its owner's. */
+static void
+enlist(struct bin *bin, struct edata *e, struct tcache *owner)
+{
+	mutex_lock(&bin->lock);
+	bin->stats.n_slabs++;
+	bin->stats.cur_slabs++;
+	e->epoch = bin->epoch;
+	/* Relaxed: regions reach other threads through the program's own synchronisation. */
+	store_relaxed(&e->owner, owner);
+	if (owner != NULL)
+		list_push_back(&bin->owned, &e->bin_link);
+	mutex_unlock(&bin->lock);
+}
+
 struct edata *
 arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner)
 {
@@ -35,7 +50,6 @@ arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner)
 		.use = USE_SLAB,
 		.szind = (uint8_t)szind,
 	};
-	struct bin *bin = &arena->bins[szind];
 	bool deferred = false;
 
 	uint64_t *bitmap =
@@ -54,15 +68,7 @@ arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner)
 	e->carved = 0;
 	if (owner == NULL)
 		slab_bitmap_fill(e);
-	mutex_lock(&bin->lock);
-	bin->stats.n_slabs++;
-	bin->stats.cur_slabs++;
-	e->epoch = bin->epoch;
-	/* Relaxed: regions reach other threads through the program's own synchronisation. */
-	store_relaxed(&e->owner, owner);
-	if (owner != NULL)
-		list_push_back(&bin->owned, &e->bin_link);
-	mutex_unlock(&bin->lock);
+	enlist(&arena->bins[szind], e, owner);
 	return e;
 }
 
@@ -75,22 +81,63 @@ unlist_owned_locked(struct bin *bin, struct edata *e)
 	e->epoch = bin->epoch;
 }
 
+/* A slab that is going; who owned it. */
+static struct tcache *
+delist(struct bin *bin, struct edata *e)
+{
+	mutex_lock(&bin->lock);
+	struct tcache *owner = load_relaxed(&e->owner);
+	if (owner != NULL)
+		unlist_owned_locked(bin, e);
+	bin->stats.cur_slabs--;
+	mutex_unlock(&bin->lock);
+	return owner;
+}
+
+/* Room for the bits of so many regions instead of those it has. */
+static bool
+resize_bitmap(struct arena *arena, struct edata *e, unsigned nregs)
+{
+	const size_t before = bitmap_bytes(e->nregs), after = bitmap_bytes(nregs);
+
+	if (LIKELY(before == after))
+		return true;
+	uint64_t *bitmap = base_alloc(arena->base, after, CACHE_LINE);
+	if (bitmap == NULL)
+		return false;
+	base_free(arena->base, e->bitmap, before);
+	e->bitmap = bitmap;
+	return true;
+}
+
+bool
+arena_slab_recast(struct arena *arena, struct edata *e, unsigned szind)
+{
+	const struct slab_geometry *geometry = &slab_geometry[szind];
+
+	assert(e->size == geometry->slab_size && load_relaxed(&e->remote) == 0);
+	if (!resize_bitmap(arena, e, geometry->nregs))
+		return false;
+	struct tcache *owner = delist(&arena->bins[e->szind], e);
+	e->szind = (uint8_t)szind;
+	e->nregs = geometry->nregs;
+	e->free = NULL;
+	e->need = 0;
+	e->carved = 0;
+	enlist(&arena->bins[szind], e, owner);
+	return true;
+}
+
 void
 arena_slab_delete(struct arena *arena, struct edata *e)
 {
-	struct bin *bin = &arena->bins[e->szind];
 	uint64_t *bitmap = e->bitmap;
 	const size_t bytes = bitmap_bytes(e->nregs);
 	bool deferred = false;
 
 	assert(load_relaxed(&e->remote) == 0);
-	mutex_lock(&bin->lock);
-	if (load_relaxed(&e->owner) != NULL) {
-		unlist_owned_locked(bin, e);
-		store_relaxed(&e->owner, NULL);
-	}
-	bin->stats.cur_slabs--;
-	mutex_unlock(&bin->lock);
+	(void)delist(&arena->bins[e->szind], e);
+	store_relaxed(&e->owner, NULL);
 	e->free = NULL;
 	e->bitmap = NULL;
 	arena->pai->dalloc(arena->pai, e, &deferred);

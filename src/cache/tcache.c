@@ -82,17 +82,50 @@ set_current(struct tcache_class *k, struct edata *e)
 }
 
 static struct edata *
-pop_empty(struct tcache *tc, struct tcache_class *k)
+next_empty(const struct edata *e)
+{
+	return e->link.next == NULL ? NULL : LIST_ENTRY(e->link.next, struct edata, link);
+}
+
+static void
+push_empty(struct tcache *tc, struct tcache_class *k, struct edata *e)
+{
+	e->slab_state = SLAB_EMPTY;
+	e->link.next = k->empty == NULL ? NULL : &k->empty->link;
+	k->empty = e;
+	k->n_empty++;
+	tc->empty_bytes += e->size;
+}
+
+struct edata *
+tcache_pop_empty(struct tcache *tc, struct tcache_class *k)
 {
 	struct edata *e = k->empty;
 
-	if (e == NULL)
-		return NULL;
-	k->empty =
-	    e->link.next == NULL ? NULL : LIST_ENTRY(e->link.next, struct edata, link);
+	k->empty = next_empty(e);
 	e->link.next = NULL;
+	if (--k->n_empty < k->n_empty_low)
+		k->n_empty_low = k->n_empty;
 	tc->empty_bytes -= e->size;
 	return e;
+}
+
+/*
+ * An empty slab of the class; NULL: none.  One that last was of another class with slabs of its
+ * size is recast: the arena would take ten times as long to find a new one.
+ */
+static struct edata *
+take_empty(struct tcache *tc, unsigned szind)
+{
+	struct tcache_class *k = &tc->classes[slab_leader[szind]];
+
+	if (k->empty == NULL)
+		return NULL;
+	struct edata *e = tcache_pop_empty(tc, k);
+	if (e->szind == szind || arena_slab_recast(tc->arena, e, szind))
+		return e;
+	push_empty(tc, k, e);
+	return NULL;
 }
 
 /* One region of a shared slab, while the class is cold in this thread. */
@@ -109,9 +142,7 @@ take_shared(struct tcache *tc, unsigned szind)
 size_t
 tcache_empty_share(const struct tcache *tc)
 {
-	const size_t share = tc->owned_bytes >> TCACHE_LG_EMPTY_SHARE;
-
-	return min_size(max_size(share, TCACHE_EMPTY_MIN), TCACHE_EMPTY_MAX);
+	return min_size(max_size(tc->owned_bytes, TCACHE_EMPTY_MIN), TCACHE_EMPTY_MAX);
 }
 
 static void *
@@ -158,7 +189,7 @@ tcache_refill(struct tcache *tc, unsigned szind)
 	if ((l = list_pop_front(&k->partial)) != NULL)
 		e = LIST_ENTRY(l, struct edata, link);
 	else
-		e = pop_empty(tc, k);
+		e = k->n_cold < TCACHE_COLD ? NULL : take_empty(tc, szind);
 	if (e == NULL)
 		return refill_from_arena(tc, szind);
 	set_current(k, e);
@@ -172,12 +203,8 @@ has_slots(const struct tcache *tc, const struct tcache_class *k, const struct ed
 	if (LIKELY(tc->shape == NULL))
 		return true;
 	size_t n = e->nregs;
-	for (const struct edata *kept = k->empty; kept != NULL;) {
-		n += kept->nregs;
-		kept = kept->link.next == NULL
-		    ? NULL
-		    : LIST_ENTRY(kept->link.next, struct edata, link);
-	}
+	for (const struct edata *kept = k->empty; kept != NULL; kept = next_empty(kept))
+		n += kept->szind == e->szind ? kept->nregs : 0;
 	return n <= tcache_shape_slots(tc->shape, e->szind);
 }
 
@@ -185,13 +212,10 @@ has_slots(const struct tcache *tc, const struct tcache_class *k, const struct ed
 static void
 keep_or_delete(struct tcache *tc, struct edata *e)
 {
-	struct tcache_class *k = &tc->classes[e->szind];
+	struct tcache_class *k = &tc->classes[slab_leader[e->szind]];
 
 	if (tc->empty_bytes + e->size <= tc->empty_limit && has_slots(tc, k, e)) {
-		e->slab_state = SLAB_EMPTY;
-		e->link.next = k->empty == NULL ? NULL : &k->empty->link;
-		k->empty = e;
-		tc->empty_bytes += e->size;
+		push_empty(tc, k, e);
 		return;
 	}
 	tc->owned_bytes -= e->size;
@@ -272,13 +296,14 @@ tcache_check(struct tcache *tc)
 			slab_check(e);
 			owned += e->size;
 		}
-		for (const struct edata *e = k->empty; e != NULL;) {
+		unsigned n_empty = 0;
+		for (const struct edata *e = k->empty; e != NULL; e = next_empty(e)) {
 			assert(e->slab_state == SLAB_EMPTY && e->need == 0);
+			assert(slab_leader[e->szind] == i);
 			empty += e->size;
-			e = e->link.next == NULL
-			    ? NULL
-			    : LIST_ENTRY(e->link.next, struct edata, link);
+			n_empty++;
 		}
+		assert(n_empty == k->n_empty && k->n_empty_low <= n_empty);
 	}
 	assert(empty == tc->empty_bytes);
 	assert(owned + empty == tc->owned_bytes);

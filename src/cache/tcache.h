@@ -51,8 +51,7 @@
  * the time between two trimmings. */
 #define TCACHE_TICK (CONFIG_HOSTILE ? 5 : 64)
 #define TCACHE_TRIM_NS ((uint64_t)(CONFIG_HOSTILE ? 0 : 10 * 1000 * 1000))
-/* Empty slabs kept: the share 1 / 2^n of the most that was owned lately, within these bounds. */
-#define TCACHE_LG_EMPTY_SHARE 2
+/* Empty slabs kept: as much as the most that was owned lately, within these bounds. */
 #define TCACHE_EMPTY_MIN (CONFIG_HOSTILE ? 0 : (size_t)128 << 10)
 #define TCACHE_EMPTY_MAX ((size_t)1 << 20)
 
@@ -60,7 +59,10 @@ struct tcache_class {
 	struct edata *current;
 	struct list partial; /* oldest first */
 	struct list full;
-	struct edata *empty; /* slabs without live regions, through link.next */
+	/* Of all classes with slabs of this size, in the least of them (slab_leader): slabs without
+	 * live regions, through link.next; how many, and the fewest since the last trimming. */
+	struct edata *empty;
+	uint32_t n_empty, n_empty_low;
 	/* Owner writes, all read. */
 	_Atomic(uint64_t) n_taken;   /* regions of own slabs that ever went to the list */
 	_Atomic(uint64_t) n_fills;   /* times that some went there */
@@ -114,6 +116,8 @@ extern struct tcache tcache_none;
 void tcache_init(struct tcache *tc, struct arena *arena);
 /* Bytes of empty slabs that what is owned now entitles to. */
 size_t tcache_empty_share(const struct tcache *tc);
+/* One of the empty slabs kept with k, a leader's; there is one. */
+struct edata *tcache_pop_empty(struct tcache *tc, struct tcache_class *k);
 /* A region of the class when its list is empty; NULL: out of memory. szind < SC_NOWNED. */
 void *tcache_refill(struct tcache *tc, unsigned szind);
 /* `need' of an own slab has reached zero. */

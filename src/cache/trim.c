@@ -4,9 +4,10 @@
  *
  * Every tcache_period slow paths the clock is read; every TCACHE_TRIM_NS (or each time, without
  * opt.experimental_tcache_gc) a thread posts its messages, drains its inbox, gives back half of the
- * large objects it keeps (opt.lg_tcache_flush_large_div), and for each class from which nothing was
- * taken since the last look puts the list back and gives back its empty slabs, if they are more
- * than opt.tcache_gc_delay_bytes.
+ * large objects it keeps (opt.lg_tcache_flush_large_div) and the empty slabs that no class has
+ * needed since the last look, and for each class from which nothing was taken puts the list back
+ * and gives back its current slab if nothing in it is live; no slabs of at most
+ * opt.tcache_gc_delay_bytes.
  */
 #include <limits.h>
 
@@ -31,24 +32,15 @@ tcache_trim_boot(void)
 			UINT_MAX);
 }
 
-static struct edata *
-pop_empty(struct tcache *tc, struct tcache_class *k)
-{
-	struct edata *e = k->empty;
-
-	k->empty =
-	    e->link.next == NULL ? NULL : LIST_ENTRY(e->link.next, struct edata, link);
-	e->link.next = NULL;
-	tc->empty_bytes -= e->size;
-	tc->owned_bytes -= e->size;
-	return e;
-}
-
+/* Some of the empty slabs kept with k go. */
 static void
-delete_empty(struct tcache *tc, struct tcache_class *k)
+delete_empty(struct tcache *tc, struct tcache_class *k, unsigned n)
 {
-	while (k->empty != NULL)
-		arena_slab_delete(tc->arena, pop_empty(tc, k));
+	while (n-- != 0) {
+		struct edata *e = tcache_pop_empty(tc, k);
+		tc->owned_bytes -= e->size;
+		arena_slab_delete(tc->arena, e);
+	}
 }
 
 /* The current slab goes when nothing in it is live: the class is idle. */
@@ -72,19 +64,20 @@ owns_nothing(const struct tcache_class *k)
 	    && list_is_empty(&k->full);
 }
 
-/* Does the class keep more in free slabs than an idle one may? */
+/* Is it more than what may lie idle? */
 static bool
-is_worth_trimming(const struct tcache_class *k)
+is_worth_trimming(size_t bytes)
 {
-	size_t bytes = k->current != NULL && k->current->need == 0 ? k->current->size : 0;
-
-	if (LIKELY(opt.tcache_gc_delay_bytes == 0))
-		return true;
-	for (const struct edata *e = k->empty; e != NULL; e = e->link.next == NULL
-		 ? NULL
-		 : LIST_ENTRY(e->link.next, struct edata, link))
-		bytes += e->size;
 	return bytes > opt.tcache_gc_delay_bytes;
+}
+
+/* What no class has needed since the last time. */
+static void
+trim_empty(struct tcache *tc, struct tcache_class *k)
+{
+	if (k->n_empty_low != 0 && is_worth_trimming(k->n_empty_low * k->empty->size))
+		delete_empty(tc, k, k->n_empty_low);
+	k->n_empty_low = k->n_empty;
 }
 
 static void
@@ -93,10 +86,11 @@ trim_class(struct tcache *tc, unsigned szind)
 	struct tcache_class *k = &tc->classes[szind];
 	const uint64_t taken = load_relaxed(&k->n_taken);
 
-	if ((uint32_t)taken == k->taken_at_trim && is_worth_trimming(k)) {
+	trim_empty(tc, k);
+	if ((uint32_t)taken == k->taken_at_trim) {
 		tcache_unlist(tc, szind);
-		delete_empty(tc, k);
-		delete_current_if_free(tc, k);
+		if (is_worth_trimming(slab_geometry[szind].slab_size))
+			delete_current_if_free(tc, k);
 		if (owns_nothing(k))
 			k->n_cold = 0;
 	}
@@ -147,7 +141,7 @@ tcache_flush(struct tcache *tc)
 	tcache_large_flush(tc);
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		tcache_unlist(tc, i);
-		delete_empty(tc, &tc->classes[i]);
+		delete_empty(tc, &tc->classes[i], tc->classes[i].n_empty);
 		delete_current_if_free(tc, &tc->classes[i]);
 	}
 }

@@ -2,7 +2,10 @@
 #include "config/options.h"
 #include "harness/whole.h"
 
+#include <string.h>
+
 #include "api/names.h"
+#include "base/bits.h"
 #include "os/os.h"
 
 static struct tcache *
@@ -78,6 +81,73 @@ TEST(a_class_in_use_keeps_its_slabs)
 	trim(tc);
 	CHECK(tc->classes[szind].current != NULL);
 	API(free)(p);
+}
+
+static size_t
+slabs_of(size_t size)
+{
+	return arena_get(0)->bins[size_class_of(size)].stats.cur_slabs;
+}
+
+TEST(an_empty_slab_serves_another_class_with_slabs_of_its_size)
+{
+	struct tcache *tc = own_tcache();
+	struct pac *pac = &arena_get(0)->pac;
+	static const size_t sizes[] = { 8, 16, 100, 200, 8, 1000, 16 };
+	static void *all[16384];
+
+	if (CONFIG_HOSTILE)
+		SKIP("keeps no empty slabs");
+	/* No trimming meanwhile, and no class is cold. */
+	tc->trimmed_ns = os_clock_coarse_ns() + 100000 * TCACHE_TRIM_NS;
+	for (unsigned i = 0; i < COUNT_OF(sizes); i++)
+		churn(sizes[i], 100);
+	churn(100, 1200);
+	const size_t active = load_relaxed(&pac->stats.active_pages);
+	for (unsigned i = 0; i < COUNT_OF(sizes); i++) {
+		const size_t before = slabs_of(sizes[i]);
+		const unsigned n = (unsigned)(65536 / sizes[i]);
+		for (unsigned k = 0; k < n; k++) {
+			REQUIRE((all[k] = API(malloc)(sizes[i])) != NULL);
+			memset(all[k], 0xa5, sizes[i]);
+		}
+		CHECK(slabs_of(sizes[i]) > before);
+		tcache_check(tc);
+		arena_check_shared(arena_get(0));
+		for (unsigned k = 0; k < n; k++)
+			API(free)(all[k]);
+	}
+	CHECK_EQ(load_relaxed(&pac->stats.active_pages), active);
+	tc->trimmed_ns = 0;
+	tcache_flush(tc);
+	whole_check_empty();
+}
+
+TEST(of_the_empty_slabs_those_go_that_no_class_has_needed_meanwhile)
+{
+	struct tcache *tc = own_tcache();
+
+	if (CONFIG_HOSTILE)
+		SKIP("keeps no empty slabs");
+	const struct tcache_class *k = &tc->classes[slab_leader[size_class_of(100)]];
+	tcache_flush(tc);
+	tc->trimmed_ns = os_clock_coarse_ns() + 100000 * TCACHE_TRIM_NS;
+	churn(100, 3000);
+	CHECK(k->n_empty > 8);
+	/* What was kept since the last look was not there then. */
+	CHECK_EQ(k->n_empty_low, 0);
+	trim(tc);
+	const unsigned n_empty = k->n_empty;
+	CHECK_EQ(k->n_empty_low, n_empty);
+	tc->trimmed_ns = os_clock_coarse_ns() + 100000 * TCACHE_TRIM_NS;
+	churn(100, 1000);
+	const unsigned n_low = k->n_empty_low;
+	CHECK(n_low != 0 && n_low < n_empty);
+	trim(tc);
+	CHECK_EQ(k->n_empty, n_empty - n_low);
+	trim(tc);
+	CHECK_EQ(k->n_empty, 0);
+	tcache_flush(tc);
 }
 
 TEST(large_objects_kept_go_by_halves)
