@@ -175,16 +175,16 @@ is_in_order(const struct psset *set, const struct hpdata *ps)
 static void
 file_for_hugify(struct psset *set, struct hpdata *ps, bool candidate)
 {
-	struct list *link = &ps->hugify_link, *before = set->hugify.prev;
+	struct list *link = &ps->hugify_link;
 
 	if (link->next != link) {
 		if (candidate && is_in_order(set, ps))
 			return;
 		list_remove(link);
-		before = set->hugify.prev;
 	}
 	if (!candidate)
 		return;
+	struct list *before = set->hugify.prev;
 	/* A new one is the latest; one that could not be, for a while, goes back to its place. */
 	while (before != &set->hugify && hugify_since(before) > ps->hugify_since_ns)
 		before = before->prev;

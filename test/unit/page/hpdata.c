@@ -4,6 +4,7 @@
  */
 #include "page/hpdata.h"
 
+#define TEST_OWN_MAIN
 #include "harness/test.h"
 
 #define ADDR ((uintptr_t)7 << CONFIG_LG_HUGEPAGE)
@@ -207,4 +208,13 @@ TEST(it_agrees_with_arrays_of_bool)
 {
 	seed = test_seed();
 	for_each_page_size(body_model);
+}
+
+int
+main(int argc, char **argv)
+{
+	/* No use is made of such huge pages. */
+	if (hpdata_pages() > HPDATA_PAGES_MAX || hpdata_pages() < 4)
+		return 77;
+	return test_run(argc, argv);
 }
