@@ -109,6 +109,8 @@ rescue(const struct mutex *m)
 static void
 before_fork(void)
 {
+	/* Who asks how many threads it had before forking hears of none of ours. */
+	background_step_aside();
 	if (fork_begin()) {
 		has_let_go = false;
 		parent_pid = getpid();

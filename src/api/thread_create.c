@@ -1,51 +1,86 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread_create -- notices that the program makes a thread, for background_thread_auto.
+ * thread_create -- notices that the program makes a thread, for background_thread_auto; and that it
+ * needs to be without one.
  *
- * In front of libc's pthread_create stands ours, which calls it and then, once, starts a background
+ * In front of libc's pthread_create stands ours, which calls it and then may start a background
  * worker: here the program is in no allocation and holds none of libc's locks, which cannot be said
  * of any call of malloc or free (the dynamic linker and pthread_join free memory under locks that
- * making a thread needs).
+ * making a thread needs).  In front of unshare and setns, which a process with two threads may be
+ * denied, stand ours, before which such a worker ends.
  *
  * Only in the shared library, and only with unprefixed names: elsewhere there is no name to stand
  * in front of, and background_thread:true is the way to a worker.
  */
-#define _GNU_SOURCE /* RTLD_NEXT */
+#define _GNU_SOURCE /* RTLD_NEXT, unshare, setns */
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "api/boot.h"
 #include "base/atomic.h"
 #include "base/attr.h"
 #include "ctl/background.h"
 
-typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-
-static create_fn *
-libc_create(void)
+/* What the name means behind us; NULL: nothing.  `found' keeps it. */
+static void *
+next(const char *name, _Atomic(void *) *found)
 {
-	static _Atomic(create_fn *) found;
 	/* Relaxed: every thread finds the same. */
-	create_fn *create = load_relaxed(&found);
+	void *function = load_relaxed(found);
 
-	if (create == NULL) {
-		*(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
-		store_relaxed(&found, create);
+	if (function == NULL) {
+		function = dlsym(RTLD_NEXT, name);
+		store_relaxed(found, function);
 	}
-	return create;
+	return function;
 }
+
+typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
 EXPORT int
 pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
     void *arg)
 {
-	create_fn *create = libc_create();
+	static _Atomic(void *) found;
+	create_fn *create;
 
+	*(void **)&create = next("pthread_create", &found);
 	if (create == NULL)
 		return EAGAIN;
 	const int rc = create(thread, attr, run, arg);
 	if (rc == 0 && boot())
 		background_thread_made();
 	return rc;
+}
+
+EXPORT int
+unshare(int flags)
+{
+	static _Atomic(void *) found;
+	int (*call)(int);
+
+	*(void **)&call = next("unshare", &found);
+	if (call == NULL) {
+		errno = ENOSYS;
+		return -1;
+	}
+	background_step_aside();
+	return call(flags);
+}
+
+EXPORT int
+setns(int fd, int type)
+{
+	static _Atomic(void *) found;
+	int (*call)(int, int);
+
+	*(void **)&call = next("setns", &found);
+	if (call == NULL) {
+		errno = ENOSYS;
+		return -1;
+	}
+	background_step_aside();
+	return call(fd, type);
 }

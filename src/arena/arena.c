@@ -180,6 +180,13 @@ arena_decay(struct arena *arena, enum purge_extent how)
 
 _Atomic(arena_delegate_fn *) arena_delegate;
 
+void
+arena_set_delegate(arena_delegate_fn *delegate)
+{
+	store_release(&arena_delegate, delegate);
+	store_relaxed(&pac_is_served, delegate != NULL);
+}
+
 /* So many pages more change when there will be work. */
 #define PLAN_PAGES 1024
 /* When work begins, somebody looks at it so soon. */

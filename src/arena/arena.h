@@ -182,6 +182,8 @@ uint64_t arena_work(struct arena *arena);
  */
 typedef void arena_delegate_fn(struct arena *arena, uint64_t due_ns);
 extern _Atomic(arena_delegate_fn *) arena_delegate;
+/* Set it, or with NULL no more.  Release. */
+void arena_set_delegate(arena_delegate_fn *delegate);
 
 /* Walk everything; aborts through assert on a broken invariant.  Takes the locks.  The first may be
  * called at any time, the second while no other thread uses the arena. */

@@ -125,7 +125,9 @@ arenas_oversize(struct arena *instead)
 	mutex_unlock(&arenas_lock);
 	if (arena == NULL)
 		return instead;
-	(void)pac_set_decay_ms(&arena->pac, DECAY_DIRTY, 0, true);
+	/* A worker purges what is freed, and not the thread that frees it. */
+	if (!load_relaxed(&pac_is_served))
+		(void)pac_set_decay_ms(&arena->pac, DECAY_DIRTY, 0, true);
 	return arena;
 }
 

@@ -22,14 +22,22 @@
 #define PAUSE_NS ((uint64_t)50 * 1000 * 1000)
 /* Work that is due now may wait so long for a worker that is about to wake. */
 #define DUE_SLACK_NS ((uint64_t)10 * 1000 * 1000)
+/* background_thread_auto: so many workers are made at once where each has to step aside, then one
+ * in START_PAUSE_NS. */
+#define STARTS_FREE 16
+#define START_PAUSE_NS ((uint64_t)1000 * 1000 * 1000)
+/* Who needs to be the only thread waits so long for the worker to end; once for each worker. */
+#define LEAVE_NS ((uint64_t)100 * 1000 * 1000)
 
 struct worker {
 	struct event wake;
-	_Atomic(uint64_t) wakes_ns; /* Written by the worker; relaxed readers. */
-	_Atomic(uint32_t) must_end; /* a futex; 0 or 1 */
-	_Atomic(uint64_t) n_runs;   /* Written by the worker. */
-	_Atomic(uint64_t) slept_ns; /* Written by the worker. */
+	_Atomic(uint64_t) wakes_ns;  /* Written by the worker; relaxed readers. */
+	_Atomic(uint32_t) must_end;  /* a futex; 0 or 1 */
+	_Atomic(uint64_t) n_runs;    /* Written by the worker. */
+	_Atomic(uint64_t) slept_ns;  /* Written by the worker. */
+	_Atomic(uint32_t) has_ended; /* a futex; 0 or 1; the worker's last word */
 	unsigned index;
+	bool is_to_join; /* Guarded by control: `thread' is one that nobody has joined. */
 	pthread_t thread; /* Guarded by control. */
 	struct mutex run_lock;
 };
@@ -40,14 +48,99 @@ static _Atomic(struct worker *) workers[NARENAS_MAX] BULKY;
 static _Atomic(unsigned) n_workers; /* That run. Release, after their slots. */
 static _Atomic(size_t) max_workers; /* 0: as opt says. Relaxed. */
 static bool was_asked_for; /* Guarded by control: not by background_thread_auto alone. */
-static _Atomic(bool) is_settled; /* background_thread_auto has nothing to do any more, */
-static _Atomic(bool) is_chosen;  /* for the program has said what it wants. Relaxed. */
+static _Atomic(bool)
+    is_chosen; /* The program has said what it wants: nothing is automatic. */
+/* The worker is background_thread_auto's. Written under control; relaxed readers. */
+static _Atomic(bool) is_auto;
+static _Atomic(bool) is_watched; /* The first thread's end will be noticed. Relaxed. */
+static _Atomic(bool) is_orphan;  /* The first thread has ended. Written under control. */
+/* Of background_thread_auto's: how many, and when the last.  Written under control; relaxed
+ * readers. */
+static _Atomic(unsigned) n_starts;
+static _Atomic(uint64_t) started_ns;
 
 /* All that ever were, until NULL.  Acquire: pairs with worker_locked. */
 static struct worker *
 worker_at(unsigned i)
 {
 	return i < NARENAS_MAX ? load_acquire(&workers[i]) : NULL;
+}
+
+/* ---- its end -------------------------------------------------------------------------------- */
+
+/* The first n end when they come to it; nobody waits.  They are joined some time. */
+static void
+dismiss_locked(unsigned n)
+{
+	assert(mutex_is_held(&control));
+	arena_set_delegate(NULL);
+	store_relaxed(&is_auto, false);
+	store_release(&n_workers, 0);
+	for (unsigned i = 0; i < n; i++) {
+		struct worker *w = worker_at(i);
+		store_release(&w->must_end, (uint32_t)1); /* pairs with work */
+		os_futex_wake(&w->must_end, 1);
+		event_signal(&w->wake);
+	}
+}
+
+/* Has it ended, or does it within that time?  It may be in a user's hook for ever. */
+static bool
+ends_within(struct worker *w, uint64_t ns)
+{
+	const uint64_t begin = os_clock_ns();
+
+	/* Acquire: pairs with work. */
+	while (!load_acquire(&w->has_ended)) {
+		const uint64_t waited = os_clock_ns() - begin;
+		if (waited >= ns)
+			return false;
+		(void)os_futex_wait(&w->has_ended, 0, ns - waited);
+	}
+	return true;
+}
+
+/* All that were dismissed and end within that time each; false: one does not. */
+static bool
+join_locked(uint64_t ns)
+{
+	struct worker *w;
+
+	assert(mutex_is_held(&control) && load_relaxed(&n_workers) == 0);
+	for (unsigned i = 0; (w = worker_at(i)) != NULL; i++) {
+		if (!w->is_to_join)
+			continue;
+		if (ns != UINT64_MAX && !ends_within(w, ns))
+			return false;
+		os_thread_join(w->thread);
+		w->is_to_join = false;
+	}
+	return true;
+}
+
+/* It is background_thread_auto's, and there is one thread of the program's. */
+static bool
+serves_one_thread(void)
+{
+	return load_relaxed(&is_auto) && os_thread_count() == 2;
+}
+
+void
+background_step_aside(void)
+{
+	if (!serves_one_thread() || thread_n_hooks != 0 || !mutex_trylock(&control))
+		return;
+	const bool leaves = load_relaxed(&is_auto);
+	if (leaves)
+		dismiss_locked(load_relaxed(&n_workers));
+	mutex_unlock(&control);
+	/* No join: a handler of signals may be here, in the middle of libc. */
+	if (!leaves || !ends_within(worker_at(0), LEAVE_NS))
+		return;
+	/* The kernel counts it a little longer. */
+	const uint64_t end = os_clock_ns() + LEAVE_NS;
+	while (os_thread_count() > 1 && os_clock_ns() < end)
+		os_yield();
 }
 
 /* ---- a worker ------------------------------------------------------------------------------- */
@@ -105,13 +198,15 @@ work(void *arg)
 
 	thread_go_without();
 	os_thread_set_name("tract_bg");
-	/* Acquire: pairs with stop_locked. */
+	/* Acquire: pairs with dismiss_locked. */
 	while (!load_acquire(&w->must_end)) {
 		mutex_lock(&w->run_lock);
 		const uint64_t ns = run(w);
 		mutex_unlock(&w->run_lock);
 		rest(w, ns);
 	}
+	store_release(&w->has_ended, (uint32_t)1); /* pairs with ends_within */
+	os_futex_wake(&w->has_ended, 1);
 	return NULL;
 }
 
@@ -136,71 +231,6 @@ on_deferred(struct arena *arena, uint64_t due_ns)
 }
 
 /* ---- starting and stopping ------------------------------------------------------------------- */
-
-static struct worker *
-worker_locked(unsigned i)
-{
-	struct worker *w = load_relaxed(&workers[i]);
-
-	assert(mutex_is_held(&control));
-	if (w != NULL)
-		return w;
-	w = base_alloc(&base_zero, sizeof *w, CACHE_LINE);
-	if (w == NULL)
-		return NULL;
-	w->index = i;
-	mutex_init(&w->run_lock, RANK_BACKGROUND_RUN);
-	/* Release: pairs with worker_at, which others call without `control'. */
-	store_release(&workers[i], w);
-	return w;
-}
-
-static bool
-create_locked(unsigned i)
-{
-	struct worker *w = worker_locked(i);
-
-	if (w == NULL)
-		return false;
-	store_relaxed(&w->must_end, (uint32_t)0);
-	store_relaxed(&w->wakes_ns, AT_WORK);
-	return os_thread_create(&w->thread, work, w);
-}
-
-/* As many as can be had; one serves all arenas, too. */
-static bool
-start_locked(size_t wanted)
-{
-	unsigned n = 0;
-
-	while (n < wanted && create_locked(n))
-		n++;
-	if (n == 0)
-		return false;
-	store_release(&n_workers, n);
-	store_release(&arena_delegate, on_deferred);
-	/* The first pass may have been made before they knew how many they are. */
-	for (unsigned i = 0; i < n; i++)
-		event_signal(&worker_at(i)->wake);
-	return true;
-}
-
-static void
-stop_locked(void)
-{
-	const unsigned n = load_relaxed(&n_workers);
-
-	store_release(&arena_delegate, NULL);
-	store_release(&n_workers, 0);
-	for (unsigned i = 0; i < n; i++) {
-		struct worker *w = worker_at(i);
-		store_release(&w->must_end, (uint32_t)1);
-		os_futex_wake(&w->must_end, 1);
-		event_signal(&w->wake);
-	}
-	for (unsigned i = 0; i < n; i++)
-		os_thread_join(worker_at(i)->thread);
-}
 
 /* libc allocates and frees for threads, and others may stand in front of it: whatever of the
  * program's runs meanwhile is as in a hook, so that it cannot come to wait for us. */
@@ -228,6 +258,83 @@ is_inside_hook(void)
 	return thread_n_hooks != 0;
 }
 
+static struct worker *
+worker_locked(unsigned i)
+{
+	struct worker *w = load_relaxed(&workers[i]);
+
+	assert(mutex_is_held(&control));
+	if (w != NULL)
+		return w;
+	w = base_alloc(&base_zero, sizeof *w, CACHE_LINE);
+	if (w == NULL)
+		return NULL;
+	w->index = i;
+	mutex_init(&w->run_lock, RANK_BACKGROUND_RUN);
+	/* Release: pairs with worker_at, which others call without `control'. */
+	store_release(&workers[i], w);
+	return w;
+}
+
+static bool
+create_locked(unsigned i)
+{
+	struct worker *w = worker_locked(i);
+
+	if (w == NULL)
+		return false;
+	store_relaxed(&w->must_end, (uint32_t)0);
+	store_relaxed(&w->has_ended, (uint32_t)0);
+	store_relaxed(&w->wakes_ns, AT_WORK);
+	w->is_to_join = os_thread_create(&w->thread, work, w);
+	return w->is_to_join;
+}
+
+/*
+ * libc ends a process with its last thread, and a worker is one: when the first thread ends, which
+ * otherwise ends the process, there are to be none.  Threads that are left do their own work.
+ */
+static void
+on_thread_end(void)
+{
+	if (!os_thread_is_first() || is_inside_hook())
+		return;
+	lock_control();
+	store_relaxed(&is_orphan, true);
+	dismiss_locked(load_relaxed(&n_workers));
+	/* Who ends last runs what is to run at exit: rather not a worker. */
+	(void)join_locked(LEAVE_NS);
+	unlock_control();
+}
+
+/* As many as can be had; one serves all arenas, too. */
+static bool
+start_locked(size_t wanted)
+{
+	unsigned n = 0;
+
+	assert(load_relaxed(&n_workers) == 0);
+	(void)join_locked(UINT64_MAX);
+	while (n < wanted && create_locked(n))
+		n++;
+	if (n == 0)
+		return false;
+	store_release(&thread_at_end, on_thread_end);
+	store_release(&n_workers, n);
+	arena_set_delegate(on_deferred);
+	/* The first pass may have been made before they knew how many they are. */
+	for (unsigned i = 0; i < n; i++)
+		event_signal(&worker_at(i)->wake);
+	return true;
+}
+
+static void
+stop_locked(void)
+{
+	dismiss_locked(load_relaxed(&n_workers));
+	(void)join_locked(UINT64_MAX);
+}
+
 static size_t
 wanted_workers(void)
 {
@@ -242,13 +349,13 @@ background_set(enum background wanted)
 	if (is_inside_hook())
 		return false;
 	store_relaxed(&is_chosen, true);
-	store_relaxed(&is_settled, true);
 	lock_control();
-	const bool is_on = load_relaxed(&n_workers) != 0;
+	const bool is_on = load_relaxed(&n_workers) != 0 && !load_relaxed(&is_auto);
+	/* background_thread_auto's is one, and may leave. */
+	if (wanted == BACKGROUND_OFF || !is_on)
+		stop_locked();
 	if (wanted == BACKGROUND_ON && !is_on)
 		done = start_locked(wanted_workers());
-	else if (wanted == BACKGROUND_OFF && is_on)
-		stop_locked();
 	was_asked_for = wanted == BACKGROUND_ON && done;
 	unlock_control();
 	return done;
@@ -278,7 +385,7 @@ background_set_max(size_t max)
 	lock_control();
 	if (max != background_max()) {
 		store_relaxed(&max_workers, max);
-		if (load_relaxed(&n_workers) != 0) {
+		if (load_relaxed(&n_workers) != 0 && !load_relaxed(&is_auto)) {
 			stop_locked();
 			done = start_locked(wanted_workers());
 		}
@@ -294,17 +401,55 @@ background_boot(void)
 		(void)background_set(BACKGROUND_ON);
 }
 
+/* The end of the process's first thread will be noticed: that is who makes the first of the others,
+ * and it has a record, now if not before. */
+static bool
+watches_first_thread(void)
+{
+	if (!load_relaxed(&is_watched) && os_thread_is_first()
+	    && thread_start() != NULL) {
+		store_release(&thread_at_end, on_thread_end);
+		store_relaxed(&is_watched, true);
+	}
+	return load_relaxed(&is_watched);
+}
+
+/* A program that makes a thread and forks, again and again. */
+static bool
+is_too_soon(void)
+{
+	return load_relaxed(&n_starts) >= STARTS_FREE
+	    && os_clock_coarse_ns() - load_relaxed(&started_ns) < START_PAUSE_NS;
+}
+
+/* One serves all arenas: who needs more asks for them. */
+static void
+start_auto_locked(void)
+{
+	if (load_relaxed(&n_workers) != 0 || load_relaxed(&is_chosen)
+	    || load_relaxed(&is_orphan) || !join_locked(LEAVE_NS))
+		return;
+	/* First: it may look before this thread gets further. */
+	store_relaxed(&is_auto, true);
+	if (!start_locked(1)) {
+		store_relaxed(&is_auto, false);
+		return;
+	}
+	store_relaxed(&n_starts, load_relaxed(&n_starts) + 1);
+	store_relaxed(&started_ns, os_clock_coarse_ns());
+}
+
 void
 background_thread_made(void)
 {
-	/* Relaxed first: threads are made often, and this happens once. */
-	if (!opt.background_thread_auto || load_relaxed(&is_settled)
-	    || exchange_acq_rel(&is_settled, true))
+	/* Relaxed: threads are made often, and mostly there is nothing to do. */
+	if (!opt.background_thread_auto || load_relaxed(&n_workers) != 0
+	    || load_relaxed(&is_chosen) || load_relaxed(&is_orphan) || is_inside_hook())
+		return;
+	if (!watches_first_thread() || is_too_soon())
 		return;
 	lock_control();
-	/* One thread serves: who needs more asks for them. */
-	if (load_relaxed(&n_workers) == 0)
-		(void)start_locked(1);
+	start_auto_locked();
 	unlock_control();
 }
 
@@ -385,11 +530,14 @@ background_fork_child(void)
 	for (unsigned i = 0; (w = worker_at(i)) != NULL; i++) {
 		(void)mutex_fork_child(&w->run_lock);
 		w->wake = (struct event){ 0 };
+		w->is_to_join = false;
 	}
 	(void)mutex_fork_child(&control);
-	store_relaxed(&arena_delegate, NULL);
-	store_relaxed(&is_settled, load_relaxed(&is_chosen));
+	arena_set_delegate(NULL);
 	store_relaxed(&n_workers, 0);
+	store_relaxed(&is_auto, false);
+	store_relaxed(&is_watched, false);
+	store_relaxed(&is_orphan, false);
 }
 
 void

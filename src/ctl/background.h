@@ -9,6 +9,14 @@
  * delegate (arena/arena.h): threads purge nothing on their slow paths, but wake the worker when
  * work begins, or comes due before it would wake.
  *
+ * opt.background_thread_auto's one worker begins with the first thread that the program makes:
+ * later, when there is something to purge, it could not be made, since libc may be calling malloc
+ * or free under locks that making a thread needs.  It steps aside where the program is down to one
+ * thread and may need to be alone (fork, unshare, setns), and comes back with the next thread made.
+ *
+ * All workers end with the process's first thread (pthread_exit in main), for libc ends a process
+ * with its last thread; those threads that are left purge for themselves.
+ *
  * A worker owns no tcache.  Records of workers are made once and never freed, so that who is about
  * to wake one that ends touches no lost memory.
  *
@@ -43,6 +51,9 @@ bool background_set_max(size_t max);
 
 /* The program has made a thread: opt.background_thread_auto. */
 void background_thread_made(void);
+/* The caller needs to be the only thread.  Where a worker of background_thread_auto's is the only
+ * other one, it ends, if it does within milliseconds. */
+void background_step_aside(void);
 
 /* What they did; the lock of starting and stopping, and the worst of the workers' own. */
 void background_gather(struct background_figures *figures, struct mutex_figures *control,

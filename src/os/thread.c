@@ -3,6 +3,9 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "os/inject.h"
 
@@ -55,6 +58,25 @@ os_thread_join(pthread_t thread)
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
 	(void)pthread_join(thread, NULL);
 	(void)pthread_setcancelstate(before, NULL);
+}
+
+bool
+os_thread_is_first(void)
+{
+	return syscall(SYS_gettid) == getpid();
+}
+
+/* proc(5): a directory's links are itself, its parent's entry, and its directories: no need to read
+ * it. */
+unsigned
+os_thread_count(void)
+{
+	struct stat status;
+	const int saved_errno = errno;
+	const int rc = stat("/proc/self/task", &status);
+
+	errno = saved_errno;
+	return rc == 0 && status.st_nlink > 2 ? (unsigned)status.st_nlink - 2 : 0;
 }
 
 void

@@ -33,6 +33,10 @@ os_thread_pointer(void)
  */
 bool os_thread_create(pthread_t *thread, void *(*run)(void *), void *arg);
 void os_thread_join(pthread_t thread);
+/* The thread that began the process, or the one that a fork left. */
+bool os_thread_is_first(void);
+/* Threads of the process, those included that are about to end; 0: not known. */
+unsigned os_thread_count(void);
 /* What tools call the calling thread; 15 characters. */
 void os_thread_set_name(const char *name);
 

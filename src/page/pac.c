@@ -24,6 +24,7 @@
 /* Relaxed: set at boot, and by control nodes; arenas made later use them. */
 _Atomic(ssize_t) pac_default_ms[DECAY_KINDS];
 _Atomic(bool) pac_default_bounded = true;
+_Atomic(bool) pac_is_served;
 
 /* ---- the ecache of memory that is not in use ------------------------------------------------- */
 
@@ -378,7 +379,7 @@ file_free(struct pac *pac, struct edata *e, bool *deferred)
 		give_up(pac, e);
 		return;
 	}
-	if (pac_is_oversize(pac, e->size)
+	if (pac_is_oversize(pac, e->size) && !load_relaxed(&pac_is_served)
 	    && decay_get_ms(&pac->decay[DECAY_DIRTY]) >= 0) {
 		pac_purge_now(pac, e);
 		return;

@@ -72,6 +72,10 @@ struct pac_backlogs {
 extern _Atomic(ssize_t) pac_default_ms[DECAY_KINDS];
 extern _Atomic(bool) pac_default_bounded;
 
+/* Somebody else does deferred work, soon: what is freed is not purged at once for its size.  A
+ * hint. */
+extern _Atomic(bool) pac_is_served;
+
 bool pac_init(struct pac *pac, struct pac_backlogs *backlogs, unsigned arena_index,
     struct ehooks *ehooks, struct edata_pool *edata_pool);
 
@@ -87,9 +91,9 @@ ssize_t pac_decay_ms(struct pac *pac, enum decay_kind kind);
 void pac_destroy(struct pac *pac, struct pac *heir);
 
 /*
- * Bytes from which an extent is purged as soon as it is freed, while dirty pages decay at all; and
- * for which a thread of an automatic arena goes to the arena of oversize objects, if there is one.
- * Less than SC_LARGE_MIN: off.
+ * Bytes from which an extent is purged as soon as it is freed, while dirty pages decay at all and
+ * no background worker purges; and for which a thread of an automatic arena goes to the arena of
+ * oversize objects, if there is one.  Less than SC_LARGE_MIN: off.
  */
 static inline size_t
 pac_oversize_threshold(struct pac *pac)

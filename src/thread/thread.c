@@ -14,6 +14,8 @@ _Thread_local unsigned thread_n_bare_frees TLS_MODEL;
 _Thread_local unsigned thread_n_hooks TLS_MODEL;
 struct thread thread_ended = { .modes = MODE_ENDED };
 
+_Atomic(thread_end_fn *) thread_at_end;
+
 static pthread_key_t key;
 static _Atomic(bool) has_key;            /* Set once, release; read acquire. */
 static _Atomic(unsigned) modes_at_start; /* Relaxed. Bits are set, never cleared. */
@@ -92,6 +94,10 @@ on_thread_exit(void *arg)
 
 	if (++thread->end_rounds < ROUNDS && pthread_setspecific(key, thread) == 0)
 		return;
+	/* Acquire: pairs with who sets it. */
+	thread_end_fn *tell = load_acquire(&thread_at_end);
+	if (tell != NULL)
+		tell();
 	let_go(thread, &thread_ended);
 }
 

@@ -97,6 +97,10 @@ bool thread_set_shape(struct thread *thread, const struct tcache_shape *shape);
  * tcache, or inside a hook. */
 bool thread_migrate(struct thread *thread, struct arena *arena);
 
+/* Called by each thread that had a record, when it ends; set once.  Release; NULL: nobody cares. */
+typedef void thread_end_fn(void);
+extern _Atomic(thread_end_fn *) thread_at_end;
+
 /* Across a fork. */
 void threads_fork_prepare(void);
 void threads_fork_parent(void);

@@ -16,7 +16,7 @@ ends_at_once()
 {
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 		with background_thread:true true || return 1
-		with background_thread_auto:true "$dir/background" workers 1 1 > "$dir/out" || return 1
+		with background_thread_auto:true "$dir/background" alone fork > "$dir/out" || return 1
 	done
 }
 
@@ -29,9 +29,18 @@ loaded_late()
 build background
 build background_fork -ldl
 auto=background_thread_auto:true
-check 'none unasked' with '' "$dir/background" workers 3 0
+off=background_thread_auto:false
+check 'none where none is wanted' with $off "$dir/background" workers 3 0
 check 'no thread of ours without one of its own' with $auto "$dir/background" workers 0 0
 check 'one with the first thread it makes' with $auto "$dir/background" workers 3 1
+check 'few where a process makes threads and forks' with $auto "$dir/background" storm
+check 'a process with one thread forks without it' with $auto "$dir/background" alone fork
+check 'a process with one thread is alone to the system' \
+    with $auto "$dir/background" alone unshare
+check 'a process ends with its last thread' with $auto "$dir/background" orphan
+check 'the same with background_thread:true' \
+    with background_thread:true,max_background_threads:1 "$dir/background" orphan
+check 'a child forked from a thread, too' with $auto "$dir/background" orphan-child
 check 'before main with background_thread:true' \
     with background_thread:true,max_background_threads:1 "$dir/background" workers 0 1
 check 'an idle process gives back what it freed' with $auto "$dir/background" idle

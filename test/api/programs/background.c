@@ -2,17 +2,24 @@
 /*
  * background -- are there workers, and does an idle process give its memory back?
  *
- *	background workers THREADS N    after making so many threads there are N workers
+ *	background workers THREADS N    after so many threads, each joined, there are N workers
  *	background idle                 with a thread made, RSS falls after a peak, without a call
  *	background child N              a fork child has N workers, and its RSS falls with any
  *	background dlopen LIBRARY N     a library that is loaded late has N workers
+ *	background storm                makes a thread and forks, over and over: few workers
+ *	background alone WHAT           with one thread left, fork or unshare find it alone
+ *	background orphan               ends with its last thread, long after its first
+ *	background orphan-child         so does a child that a thread forks
  */
+#define _GNU_SOURCE /* unshare */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -96,6 +103,116 @@ gives_back(void)
 	return idle < peak / 3;
 }
 
+#define LARGE ((size_t)32 << 20)
+
+static void
+use_much(void)
+{
+	char *volatile p = malloc(LARGE);
+
+	memset(p, 1, LARGE);
+	make_thread();
+	free(p);
+}
+
+static unsigned
+count_threads(void)
+{
+	struct stat status;
+
+	return stat("/proc/self/task", &status) == 0 ? (unsigned)status.st_nlink - 2 : 0;
+}
+
+static int
+alone(const char *what)
+{
+	int status = 0;
+
+	use_much();
+	if (!has_workers(1))
+		return 0;
+	if (strcmp(what, "unshare") == 0)
+		/* Does nothing, where there is one thread; else it is denied. */
+		return unshare(CLONE_VM) == 0 && has_workers(0);
+	const pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	printf("%u threads\n", count_threads());
+	return count_threads() == 1 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* A worker is made for the first sixteen threads, then one a second. */
+static int
+storm(void)
+{
+	const time_t begin = time(NULL);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 60; i++) {
+		make_thread();
+		/* The one that ended is counted a little longer. */
+		usleep(1000);
+		n += count_threads() == 2;
+		const pid_t pid = fork();
+		if (pid == 0)
+			_exit(0);
+		if (waitpid(pid, NULL, 0) != pid || count_threads() != 1)
+			return 0;
+	}
+	printf("%u workers in 60 rounds\n", n);
+	return n >= 16 && n <= 17 + time(NULL) - begin;
+}
+
+static void *
+end_late(void *unused)
+{
+	usleep(200 * 1000);
+	/* Not in its own destructors: others' are run, too. */
+	free(malloc(1000));
+	return unused;
+}
+
+static void
+leave_threads_behind(void)
+{
+	pthread_t thread;
+
+	use_much();
+	for (unsigned i = 0; i < 2; i++)
+		if (pthread_create(&thread, NULL, end_late, NULL) != 0
+		    || pthread_detach(thread) != 0)
+			abort();
+	if (!has_workers(1))
+		abort();
+}
+
+static void *
+fork_here(void *status)
+{
+	const pid_t pid = fork();
+
+	/* The child's first thread, and it returns. */
+	if (pid == 0) {
+		leave_threads_behind();
+		return status;
+	}
+	if (waitpid(pid, status, 0) != pid)
+		abort();
+	return status;
+}
+
+static int
+child_of_a_thread(void)
+{
+	static int status = -1;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, fork_here, &status) != 0)
+		abort();
+	pthread_join(thread, NULL);
+	return status == 0;
+}
+
 static int
 child(unsigned wanted)
 {
@@ -119,11 +236,21 @@ main(int argc, char **argv)
 		return !has_workers((unsigned)atoi(argv[3]));
 	}
 	if (strcmp(what, "idle") == 0) {
-		make_thread();
+		use_much();
 		return !gives_back();
 	}
 	if (strcmp(what, "child") == 0 && argc == 3)
 		return !child((unsigned)atoi(argv[2]));
+	if (strcmp(what, "storm") == 0)
+		return !storm();
+	if (strcmp(what, "alone") == 0 && argc == 3)
+		return !alone(argv[2]);
+	if (strcmp(what, "orphan") == 0) {
+		leave_threads_behind();
+		pthread_exit(NULL);
+	}
+	if (strcmp(what, "orphan-child") == 0)
+		return !child_of_a_thread();
 	if (strcmp(what, "dlopen") == 0 && argc == 4)
 		return dlopen(argv[2], RTLD_NOW) == NULL
 		    || !has_workers((unsigned)atoi(argv[3]));

@@ -151,6 +151,24 @@ TEST(work_that_is_due_earlier_wakes_who_sleeps_long)
 	CHECK(becomes_clean_within(20 * SECOND));
 }
 
+TEST(what_is_oversize_is_purged_by_the_worker_and_not_by_who_frees_it)
+{
+	CHECK(becomes_clean_within(10 * SECOND));
+	struct pac *pac = &arena_get(0)->pac;
+	const size_t before = pac_oversize_threshold(pac);
+
+	for (unsigned i = 0; i < arenas_automatic(); i++)
+		if (arena_get(i) != NULL)
+			pac_set_oversize_threshold(&arena_get(i)->pac, (size_t)1 << 20);
+	set_decay_ms(500);
+	free_much((size_t)8 << 20);
+	CHECK(dirty_pages() >= ((size_t)8 << 20) / os_page_size);
+	CHECK(becomes_clean_within(10 * SECOND));
+	for (unsigned i = 0; i < arenas_automatic(); i++)
+		if (arena_get(i) != NULL)
+			pac_set_oversize_threshold(&arena_get(i)->pac, before);
+}
+
 TEST(few_pages_at_a_time_change_the_plan_too)
 {
 	static void *objects[4096];
