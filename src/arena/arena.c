@@ -8,6 +8,9 @@
 #include "os/os.h"
 #include "os/pages.h"
 
+/* So many pages more change when there will be work. */
+#define PLAN_PAGES 1024
+
 /* Metadata of an arena whose hooks serve it too; the base clears what it hands out. */
 static void *
 map_through_hooks(void *context, size_t size, size_t alignment)
@@ -111,6 +114,7 @@ arena_new(unsigned index, const arena_config_t *config, bool is_manual)
 	mixed_init(&arena->mixed);
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		bin_init(&arena->bins[i], i);
+	store_relaxed(&arena->foreseen_pages, PLAN_PAGES);
 	store_relaxed(&arena->created_ns, os_clock_ns());
 	name_arena(arena);
 	dss_arena_begins(index);
@@ -180,6 +184,7 @@ arena_decay(struct arena *arena, enum purge_extent how)
 
 _Atomic(arena_delegate_fn *) arena_delegate;
 
+<<<<<<< Updated upstream
 void
 arena_set_delegate(arena_delegate_fn *delegate)
 {
@@ -189,6 +194,8 @@ arena_set_delegate(arena_delegate_fn *delegate)
 
 /* So many pages more change when there will be work. */
 #define PLAN_PAGES 1024
+=======
+>>>>>>> Stashed changes
 /* When work begins, somebody looks at it so soon. */
 #define BEGIN_NS ((uint64_t)1000 * 1000 * 1000)
 
@@ -208,6 +215,21 @@ arena_expect(struct arena *arena, uint64_t due_ns)
 		delegate(arena, due_ns);
 }
 
+/* So many dirty pages are known to whoever does the work. */
+static void
+foresee(struct arena *arena, size_t pages)
+{
+	/* Relaxed: a hint.  By a quarter more each time: few calls however much is freed. */
+	store_relaxed(&arena->foreseen_pages, pages + pages / 4 + PLAN_PAGES);
+}
+
+static void
+decay_by_curve(struct arena *arena)
+{
+	pac_decay(&arena->pac, PURGE_BY_CURVE);
+	foresee(arena, pac_dirty_pages(&arena->pac));
+}
+
 static void
 expect_pages(struct arena *arena)
 {
@@ -217,20 +239,25 @@ expect_pages(struct arena *arena)
 void
 arena_defer(struct arena *arena)
 {
+	/* Relaxed: hints. */
+	const bool has_delegate = load_relaxed(&arena_delegate) != NULL;
+	const size_t pages = pac_dirty_pages(&arena->pac);
+
 	/* Release, twice: who clears it afterwards sees the pages. */
-	if (load_relaxed(&arena_delegate) == NULL) {
+	if (!has_delegate)
 		store_release(&arena->has_deferred, true);
-		return;
-	}
-	if (!exchange_acq_rel(&arena->has_deferred, true)) {
+	else if (!exchange_acq_rel(&arena->has_deferred, true)) {
 		arena_expect(arena, BEGIN_NS);
 		return;
 	}
-	/* Relaxed: hints.  By a quarter more each time: few calls however much is freed. */
-	const size_t pages = pac_dirty_pages(&arena->pac);
-	if (pages > load_relaxed(&arena->foreseen_pages)) {
-		store_relaxed(&arena->foreseen_pages, pages + pages / 4 + PLAN_PAGES);
+	if (pages <= load_relaxed(&arena->foreseen_pages))
+		return;
+	if (has_delegate) {
+		foresee(arena, pages);
 		expect_pages(arena);
+	} else if (!pac_trusts_demand(&arena->pac)) {
+		/* Who only frees, and then sleeps, comes by here alone. */
+		decay_by_curve(arena);
 	}
 }
 
@@ -256,7 +283,7 @@ arena_tick(struct arena *arena, uint64_t now_ns)
 		expect_pages(arena);
 		return;
 	}
-	pac_decay(&arena->pac, PURGE_BY_CURVE);
+	decay_by_curve(arena);
 	if (has_pages(arena))
 		return;
 	/* Pairs with arena_defer. */

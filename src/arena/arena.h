@@ -70,7 +70,7 @@ struct arena {
 	    has_deferred; /* the page allocator has work for later; relaxed, a hint */
 	_Atomic(uint64_t) ticked_ns; /* when that was looked at; relaxed, a hint */
 	_Atomic(size_t)
-	    foreseen_pages; /* dirty ones that the delegate has planned for; a hint */
+	    foreseen_pages; /* dirty ones: with more, the work is looked at; a hint */
 	struct mutex large_lock;
 	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */
 	uint8_t large_epoch;         /* As a bin's. Guarded by large_lock. */

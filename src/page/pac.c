@@ -294,6 +294,8 @@ find(struct pac *pac, size_t size, size_t alignment)
 	if (e == NULL)
 		return ecache_take(&pac->dirty, size, alignment, SIZE_MAX);
 	count_from_reserve(pac, e, size);
+	/* Relaxed: a hint of demand. */
+	fetch_add_relaxed(&pac->fresh_pages, size / os_page_size);
 	return e;
 }
 

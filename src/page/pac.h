@@ -11,9 +11,10 @@
  * Memory that a hook gave as pinned is kept apart, with an ecache of its own: nothing decays there,
  * nothing of it is retained, and since it is backed whether it is used or not, it is used first.
  *
- * Bound on dirty pages besides time: max(4 MiB, a quarter of active), and never so low
- * that active + dirty falls below the peak of active in the last second; an explicit
- * decay setting (option, or control node; -1 too) switches the bound off.
+ * Bound on dirty pages besides time: max(4 MiB, a quarter of active).  Where demand has been seen
+ * to come back within a second, never so low that active + dirty falls below the peak of active in
+ * the last second.  An explicit decay setting (option, or control node; -1 too) switches the bound
+ * off.
  *
  * Locking: each ecache has a lock (rank ECACHE, one at a time); `grow_lock' guards the next
  * step's size; each decay has one.  Hooks and system calls run with none of them held.
@@ -55,9 +56,14 @@ struct pac {
 	_Atomic(uint64_t) next_sn;
 	_Atomic(bool) bounded;              /* the bound by amount is on */
 	_Atomic(size_t) oversize_threshold; /* see pac_is_oversize; relaxed */
-	/* Peak of active pages in the current and the last second; relaxed, a hint. */
-	_Atomic(size_t) peak_pages[2];
+	/* Demand, see pac_purge.c; all of it relaxed, hints. */
+	_Atomic(size_t) peak_pages[2]; /* of active, in the current and the last second */
 	_Atomic(uint64_t) peak_since_ns;
+	_Atomic(bool) is_trusted; /* demand that went has come back within a second */
+	_Atomic(size_t) forgone_pages; /* purged by the bound, not yet judged */
+	_Atomic(uint64_t) forgone_ns;  /* since when */
+	_Atomic(size_t) fresh_pages;   /* ever taken that nothing backed, wrapping */
+	_Atomic(size_t) fresh_before;  /* the same, at forgone_ns */
 	struct pac_stats stats;
 	struct decay decay[DECAY_KINDS]; /* of dirty and muzzy */
 	struct ecache pinned;
@@ -112,6 +118,13 @@ pac_is_oversize(struct pac *pac, size_t size)
 {
 	const size_t threshold = pac_oversize_threshold(pac);
 	return UNLIKELY(threshold >= SC_LARGE_MIN) && size >= threshold;
+}
+
+/* Has demand been seen to come back, so that there is no haste to purge? */
+static inline bool
+pac_trusts_demand(struct pac *pac)
+{
+	return load_relaxed(&pac->is_trusted);
 }
 
 size_t pac_dirty_pages(struct pac *pac);

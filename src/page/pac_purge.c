@@ -15,35 +15,99 @@
 /* Extents are cut for purging only beyond this: no crumbs. */
 #define PURGE_CUT_MIN ((size_t)64 << 10)
 
-/* ---- how many dirty pages may stay by amount ------------------------------------------------- */
+/*
+ * ---- how many dirty pages may stay by amount ----
+ *
+ * After a trough demand comes back, or it does not.  Keeping what the peak of the last second used
+ * is right in the first case; in the second it is kept for ever where the process makes no further
+ * call.  So trust must be earned: the bound first asks for what is beyond a share of what is active
+ * at once.  If within a second a good part of as many pages is needed anew, that was wrong, and from
+ * then on the last second's peak is kept.  When a peak leaves that second and has not come back,
+ * trust is gone.  A load in waves thus pays for its first trough alone; one that
+ * ends leaves the share.
+ *
+ * All of it is relaxed: hints; racing threads at worst forget a peak early.
+ */
+
+/* Beyond the larger of these the bound asks for pages. */
+static size_t
+dirty_share(size_t active)
+{
+	return max_size(BOUND_MIN / os_page_size, active / 4);
+}
+
+static size_t
+known_peak(const struct pac *pac)
+{
+	return max_size(load_relaxed(&pac->peak_pages[0]),
+	    load_relaxed(&pac->peak_pages[1]));
+}
 
 /* Peak of active pages over the last one to two seconds. */
 static size_t
 recent_peak(struct pac *pac, uint64_t now)
 {
-	/* Relaxed throughout: a hint; racing threads at worst forget a peak early. */
 	const uint64_t since = load_relaxed(&pac->peak_since_ns);
 	const size_t active = load_relaxed(&pac->stats.active_pages);
+	const size_t before = known_peak(pac);
 
-	if (now - since >= PEAK_NS) {
-		store_relaxed(&pac->peak_pages[1],
-		    now - since >= 2 * PEAK_NS ? active
-					       : load_relaxed(&pac->peak_pages[0]));
-		store_relaxed(&pac->peak_pages[0], active);
-		store_relaxed(&pac->peak_since_ns, now);
-	}
-	return max_size(load_relaxed(&pac->peak_pages[0]),
-	    load_relaxed(&pac->peak_pages[1]));
+	if (now - since < PEAK_NS)
+		return before;
+	store_relaxed(&pac->peak_pages[1],
+	    now - since >= 2 * PEAK_NS ? active : load_relaxed(&pac->peak_pages[0]));
+	store_relaxed(&pac->peak_pages[0], active);
+	store_relaxed(&pac->peak_since_ns, now);
+	const size_t peak = known_peak(pac);
+	if (before > peak + dirty_share(active))
+		store_relaxed(&pac->is_trusted, false);
+	return peak;
+}
+
+/* Was it wrong to purge by the bound?  If so much of it was needed anew. */
+#define LG_WRONG_SHARE 2
+
+static void
+judge(struct pac *pac, uint64_t now)
+{
+	const size_t forgone = load_relaxed(&pac->forgone_pages);
+	const size_t fresh =
+	    load_relaxed(&pac->fresh_pages) - load_relaxed(&pac->fresh_before);
+
+	if (forgone == 0)
+		return;
+	if (fresh > forgone >> LG_WRONG_SHARE)
+		store_relaxed(&pac->is_trusted, true);
+	else if (now - load_relaxed(&pac->forgone_ns) < PEAK_NS)
+		return;
+	store_relaxed(&pac->forgone_pages, 0);
 }
 
 static size_t
 dirty_bound(struct pac *pac, uint64_t now)
 {
-	const size_t active = load_relaxed(&pac->stats.active_pages);
+	judge(pac, now);
 	const size_t peak = recent_peak(pac, now);
-	const size_t share = max_size(BOUND_MIN / os_page_size, active / 4);
+	const size_t active = load_relaxed(&pac->stats.active_pages);
+	const size_t share = dirty_share(active);
 
-	return peak > active ? max_size(share, peak - active) : share;
+	return peak > active && load_relaxed(&pac->is_trusted)
+	    ? max_size(share, peak - active)
+	    : share;
+}
+
+/* So many pages go by the bound: whether rightly so is seen from now on. */
+static void
+forgo(struct pac *pac, size_t npages, uint64_t now)
+{
+	const size_t unjudged = load_relaxed(&pac->forgone_pages);
+
+	if (load_relaxed(&pac->is_trusted))
+		return;
+	if (unjudged == 0) {
+		store_relaxed(&pac->forgone_ns, now);
+		store_relaxed(&pac->fresh_before, load_relaxed(&pac->fresh_pages));
+	}
+	store_relaxed(&pac->forgone_pages, unjudged + npages);
 }
 
 /* ---- getting rid of an extent ---------------------------------------------------------------- */
@@ -199,9 +263,13 @@ limit_locked(struct pac *pac, enum decay_kind kind, size_t present)
 	assert(mutex_is_held(&d->lock));
 	if (decay_advance(d, now, present))
 		limit = decay_limit(d);
-	if (kind == DECAY_DIRTY && load_relaxed(&pac->bounded))
-		limit = min_size(limit, dirty_bound(pac, now));
-	return limit;
+	if (kind == DECAY_MUZZY || !load_relaxed(&pac->bounded))
+		return limit;
+	const size_t bound = dirty_bound(pac, now);
+	if (bound >= limit)
+		return limit;
+	forgo(pac, limit - bound, now);
+	return bound;
 }
 
 /* One thread at a time; skipped where another one is at it. */

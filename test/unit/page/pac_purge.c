@@ -177,26 +177,84 @@ TEST(a_decay_time_out_of_range_is_refused_and_changes_nothing)
 	fixture_close(&fixture);
 }
 
-TEST(dirty_pages_are_bounded_by_amount_once_demand_is_past)
+#define MIB ((size_t)1 << 20)
+
+static size_t
+dirty_mib(struct pac *pac)
 {
-	struct pac *pac = open_default();
+	return pac_dirty_pages(pac) * os_page_size / MIB;
+}
+
+/* A peak of 64 MiB, and what is left of it. */
+static void
+make_trough(struct pac *pac)
+{
 	struct edata *e =
-	    fixture_alloc(pac, ((size_t)64 << 20) / os_page_size, os_page_size, false);
+	    fixture_alloc(pac, 64 * MIB / os_page_size, os_page_size, false);
 	bool deferred = false;
 
-	store_relaxed(&pac->bounded, true);
 	pac->pai.dalloc(&pac->pai, e, &deferred);
 	CHECK(deferred);
-	/* The demand of the last second may come back. */
 	pac_decay(pac, PURGE_BY_CURVE);
-	CHECK_EQ(pac_dirty_pages(pac) * os_page_size, (size_t)64 << 20);
-	/* Two seconds later. */
-	store_relaxed(&pac->peak_since_ns,
-	    load_relaxed(&pac->peak_since_ns) - UINT64_C(3000000000));
-	pac_decay(pac, PURGE_BY_CURVE);
-	CHECK(pac_dirty_pages(pac) * os_page_size <= (size_t)4 << 20);
-	CHECK(pac_dirty_pages(pac) * os_page_size > (size_t)3 << 20);
 	pac_check(pac);
+}
+
+static void
+let_pass(struct pac *pac, uint64_t ns)
+{
+	store_relaxed(&pac->peak_since_ns, load_relaxed(&pac->peak_since_ns) - ns);
+	store_relaxed(&pac->forgone_ns, load_relaxed(&pac->forgone_ns) - ns);
+}
+
+TEST(dirty_pages_are_bounded_by_amount)
+{
+	struct pac *pac = open_default();
+
+	store_relaxed(&pac->bounded, true);
+	make_trough(pac);
+	CHECK_EQ(dirty_mib(pac), 4);
+	fixture_close(&fixture);
+}
+
+TEST(demand_that_comes_back_within_a_second_is_kept_from_then_on)
+{
+	struct pac *pac = open_default();
+
+	store_relaxed(&pac->bounded, true);
+	make_trough(pac);
+	make_trough(pac);
+	CHECK_EQ(dirty_mib(pac), 64);
+	/* Two seconds without demand: what is kept was kept in vain. */
+	let_pass(pac, UINT64_C(3000000000));
+	pac_decay(pac, PURGE_BY_CURVE);
+	CHECK_EQ(dirty_mib(pac), 4);
+	pac_check(pac);
+	/* So the next trough is a first one again. */
+	let_pass(pac, UINT64_C(3000000000));
+	pac_decay(pac, PURGE_BY_CURVE);
+	make_trough(pac);
+	CHECK_EQ(dirty_mib(pac), 4);
+	fixture_close(&fixture);
+}
+
+TEST(demand_that_what_was_kept_suffices_for_is_not_waited_for)
+{
+	struct pac *pac = open_default();
+
+	store_relaxed(&pac->bounded, true);
+	make_trough(pac);
+	struct edata *e = fixture_alloc(pac, 3 * MIB / os_page_size, os_page_size, false);
+	fixture_dalloc(pac, e);
+	make_trough(pac);
+	fixture_close(&fixture);
+	CHECK(load_relaxed(&pac->is_trusted));
+	pac = open_default();
+	store_relaxed(&pac->bounded, true);
+	make_trough(pac);
+	e = fixture_alloc(pac, 3 * MIB / os_page_size, os_page_size, false);
+	pac_decay(pac, PURGE_BY_CURVE);
+	CHECK(!load_relaxed(&pac->is_trusted));
+	fixture_dalloc(pac, e);
 	fixture_close(&fixture);
 }
 
