@@ -184,7 +184,6 @@ arena_decay(struct arena *arena, enum purge_extent how)
 
 _Atomic(arena_delegate_fn *) arena_delegate;
 
-<<<<<<< Updated upstream
 void
 arena_set_delegate(arena_delegate_fn *delegate)
 {
@@ -192,10 +191,6 @@ arena_set_delegate(arena_delegate_fn *delegate)
 	store_relaxed(&pac_is_served, delegate != NULL);
 }
 
-/* So many pages more change when there will be work. */
-#define PLAN_PAGES 1024
-=======
->>>>>>> Stashed changes
 /* When work begins, somebody looks at it so soon. */
 #define BEGIN_NS ((uint64_t)1000 * 1000 * 1000)
 
