@@ -97,22 +97,22 @@ decay_purged(struct decay *d, size_t npages)
 	d->n_last = npages;
 }
 
-/* The limit when `ahead' more intervals have passed. */
-static size_t
-limit_ahead(const struct decay *d, size_t ahead)
+/* The limit when `ahead' more intervals have passed, times 1 << WEIGHT_BITS. */
+static uint64_t
+weighted_ahead(const struct decay *d, size_t ahead)
 {
 	uint64_t sum = 0;
 
 	for (size_t i = ahead; i < DECAY_EPOCHS; i++)
 		sum += (uint64_t)d->backlog[i]
 		    * decay_weight((unsigned)(DECAY_EPOCHS - 1 - (i - ahead)));
-	return (size_t)(sum >> WEIGHT_BITS);
+	return sum;
 }
 
 size_t
 decay_limit(const struct decay *d)
 {
-	return limit_ahead(d, 0);
+	return (size_t)(weighted_ahead(d, 0) >> WEIGHT_BITS);
 }
 
 uint64_t
@@ -128,10 +128,9 @@ decay_ns_until(const struct decay *d, uint64_t now_ns, size_t npages, size_t thr
 		/* The first interval after which enough may go. */
 		while (low < high) {
 			const size_t middle = low + (high - low) / 2;
-			const uint64_t fresh_limit =
-			    (uint64_t)fresh * decay_weight((unsigned)middle - 1)
-			    >> WEIGHT_BITS;
-			if (npages > limit_ahead(d, middle) + fresh_limit + threshold)
+			const uint64_t limit = weighted_ahead(d, middle)
+			    + (uint64_t)fresh * decay_weight((unsigned)middle - 1);
+			if (npages > (limit >> WEIGHT_BITS) + threshold)
 				high = middle;
 			else
 				low = middle + 1;

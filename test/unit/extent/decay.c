@@ -18,20 +18,145 @@ new_decay(ssize_t ms, uint64_t now)
 	return &decay;
 }
 
-TEST(weights_fall_smoothly_from_one_to_nothing)
+/* ---- the curve, as mathematics has it -------------------------------------------------------- */
+
+/* What stays at age x, of a whole decay time: 1 - (6x^5 - 15x^4 + 10x^3), 1 before, 0 after. */
+static long double
+share_at(long double x)
 {
-	CHECK(decay_weight(0) > (1u << 24) * 0.99999 && decay_weight(0) <= 1u << 24);
+	if (x <= 0)
+		return 1;
+	return x >= 1 ? 0 : 1 - x * x * x * (x * (6 * x - 15) + 10);
+}
+
+/* A weight is the curve rounded up, so a limit of n pages is never one too low, nor too high by more
+ * than n / 2^24 pages. */
+static bool
+is_limit(size_t limit, long double exact, size_t n)
+{
+	const long double slack = 1e-6L;
+
+	return limit > exact - 1 - slack
+	    && limit < exact + n / (long double)(1u << 24) + slack;
+}
+
+TEST(weights_are_the_smootherstep_rounded_up)
+{
 	CHECK_EQ(decay_weight(DECAY_EPOCHS - 1), 0);
 	CHECK_EQ(decay_weight(DECAY_EPOCHS / 2 - 1), 1u << 23);
-	for (unsigned k = 1; k < DECAY_EPOCHS; k++)
-		CHECK(decay_weight(k) <= decay_weight(k - 1));
-	/* The curve itself, in floating point. */
 	for (unsigned k = 0; k < DECAY_EPOCHS; k++) {
-		const double x = (k + 1) / (double)DECAY_EPOCHS;
-		const double w = 1 - x * x * x * (x * (6 * x - 15) + 10);
-		const double got = decay_weight(k) / (double)(1u << 24);
-		CHECK(got > w - 1e-6 && got < w + 1e-6);
+		const long double exact =
+		    share_at((k + 1) / (long double)DECAY_EPOCHS) * (1u << 24);
+		CHECK(decay_weight(k) >= exact - 1e-9L);
+		CHECK(decay_weight(k) < exact + 1);
+		CHECK(k == 0 || decay_weight(k) <= decay_weight(k - 1));
 	}
+}
+
+#define INTERVAL (SECOND / DECAY_EPOCHS)
+
+/* Two intervals are when an epoch has ended, however its end was jittered. */
+static void
+pass_two(struct decay *d, uint64_t *now, size_t npages)
+{
+	*now += 2 * INTERVAL;
+	CHECK(decay_advance(d, *now, npages));
+}
+
+TEST(a_step_decays_by_the_curve)
+{
+	static const size_t sizes[] = { 1, 7, 1000, 123456789, (size_t)1 << 36 };
+
+	for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		uint64_t now = SECOND;
+		struct decay *d = new_decay(1000, now);
+		size_t before = sizes[i];
+		for (unsigned k = 1; k < 2 * DECAY_EPOCHS; k += 2) {
+			pass_two(d, &now, sizes[i]);
+			const long double share = share_at(k / (long double)DECAY_EPOCHS);
+			CHECK(is_limit(decay_limit(d), share * sizes[i], sizes[i]));
+			CHECK(decay_limit(d) <= before);
+			before = decay_limit(d);
+		}
+		CHECK_EQ(before, 0);
+	}
+}
+
+/* r pages an interval for ever: what may stay is r times the area under the curve, half a decay
+ * time.  Two intervals' come at once here: the middles of 100 strips, which give the area exactly. */
+TEST(a_ramp_comes_to_rest_at_half_of_what_a_decay_time_brings)
+{
+	const size_t r = 12345;
+	uint64_t now = SECOND;
+	struct decay *d = new_decay(1000, now);
+	size_t npages = 0, before = 0;
+
+	for (unsigned k = 0; k < DECAY_EPOCHS; k += 2) {
+		npages += 2 * r;
+		pass_two(d, &now, npages);
+		CHECK(decay_limit(d) >= before);
+		before = decay_limit(d);
+	}
+	for (unsigned k = 0; k < 50; k++) {
+		CHECK(is_limit(decay_limit(d), (long double)r * DECAY_EPOCHS / 2,
+		    2 * r * DECAY_EPOCHS));
+		npages += 2 * r;
+		pass_two(d, &now, npages);
+	}
+}
+
+/*
+ * Pages come at any time, and somebody looks at least once an interval.  The age that decay gives
+ * them is between two intervals less and three more than their own.
+ */
+TEST(pages_that_come_at_random_decay_by_their_age_within_three_intervals)
+{
+	enum { COMES = 3000 };
+	static uint64_t came_ns[COMES];
+	static size_t n[COMES];
+	uint64_t seed = test_seed(), now = SECOND;
+	struct decay *d = new_decay(1000, now);
+	size_t npages = 0;
+
+	for (unsigned i = 0; i < COMES; i++) {
+		now += test_random_below(&seed, INTERVAL);
+		came_ns[i] = now;
+		n[i] = test_random_below(&seed, 8) == 0 ? test_random_below(&seed, 10000)
+							: 0;
+		npages += n[i];
+		if (!decay_advance(d, now, npages))
+			continue;
+		long double least = 0, most = 0;
+		for (unsigned k = 0; k <= i; k++) {
+			const long double age = now - came_ns[k];
+			least += n[k] * share_at((age + 2 * INTERVAL) / SECOND);
+			most += n[k] * share_at((age - 3.0L * INTERVAL) / SECOND);
+		}
+		CHECK(decay_limit(d) > least - 1.01L);
+		CHECK(decay_limit(d) < most + 1.01L + npages / (long double)(1u << 24));
+	}
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+TEST(an_epoch_ends_in_its_second_interval_and_not_always_at_the_same_point)
+{
+	uint64_t now = SECOND, least = UINT64_MAX, most = 0;
+	struct decay *d = new_decay(1000, now);
+
+	for (unsigned i = 0; i < 1000; i++) {
+		const uint64_t jitter = d->deadline_ns - d->epoch_ns - INTERVAL;
+		CHECK(d->deadline_ns >= d->epoch_ns + INTERVAL && jitter <= INTERVAL);
+		least = jitter < least ? jitter : least;
+		most = jitter > most ? jitter : most;
+		CHECK(!decay_advance(d, d->deadline_ns - 1, 0));
+		now = d->deadline_ns;
+		CHECK(decay_advance(d, now, 0));
+		/* Epochs begin on a grid: jitter does not add up. */
+		CHECK_EQ((d->epoch_ns - SECOND) % INTERVAL, 0);
+		CHECK(d->epoch_ns <= now && now - d->epoch_ns < INTERVAL);
+	}
+	CHECK(least < INTERVAL / 50 && most > INTERVAL - INTERVAL / 50);
 }
 
 TEST(values_out_of_range_are_refused)
@@ -91,6 +216,24 @@ TEST(a_long_pause_forgets_every_epoch)
 	CHECK(decay_advance(d, UINT64_MAX / 2, 5000));
 }
 
+TEST(a_clock_that_steps_back_begins_an_epoch_and_loses_none)
+{
+	struct decay *d = new_decay(1000, 1000 * SECOND);
+
+	CHECK(decay_advance(d, 1000 * SECOND + 2 * INTERVAL, 50000000));
+	const size_t before = decay_limit(d);
+	CHECK(!decay_advance(d, SECOND, 50000000));
+	CHECK_EQ(decay_limit(d), before);
+	CHECK(d->deadline_ns >= SECOND + INTERVAL);
+	CHECK(d->deadline_ns <= SECOND + 2 * INTERVAL);
+	CHECK(decay_advance(d, SECOND + 2 * INTERVAL, 50000000));
+	CHECK(decay_limit(d) < before);
+	/* To before it began, and to the end of time. */
+	CHECK(!decay_advance(d, 0, 50000000));
+	CHECK(decay_advance(d, UINT64_MAX - SECOND, 50000000));
+	CHECK_EQ(decay_limit(d), 0);
+}
+
 TEST(a_clock_that_steps_back_does_not_stop_decay)
 {
 	struct decay *d = new_decay(1000, 1000 * SECOND);
@@ -113,6 +256,34 @@ TEST(only_pages_beyond_those_left_by_the_last_purge_are_fresh)
 	CHECK_EQ(decay_limit(d), 0);
 	CHECK(decay_advance(d, SECOND + 1110 * MS_NS, 500));
 	CHECK(decay_limit(d) <= 100 && decay_limit(d) >= 99);
+}
+
+TEST(one_millisecond_is_a_curve_like_any)
+{
+	struct decay *d = new_decay(1, SECOND);
+
+	for (unsigned k = 1; k < DECAY_EPOCHS; k += 2) {
+		CHECK(decay_advance(d, SECOND + (k + 1) * 5000, 100000));
+		CHECK(is_limit(decay_limit(d),
+		    share_at(k / (long double)DECAY_EPOCHS) * 100000, 100000));
+	}
+}
+
+TEST(the_longest_time_overflows_nowhere)
+{
+	const uint64_t interval = (uint64_t)DECAY_MS_MAX * MS_NS / DECAY_EPOCHS;
+	struct decay *d = new_decay(DECAY_MS_MAX, SECOND);
+
+	CHECK_EQ(d->interval_ns, interval);
+	CHECK(d->deadline_ns >= SECOND + interval);
+	CHECK(d->deadline_ns <= SECOND + 2 * interval);
+	CHECK(!decay_advance(d, SECOND + interval - 1, 1000));
+	CHECK(decay_advance(d, SECOND + 2 * interval, 1000));
+	CHECK(decay_limit(d) == 999 || decay_limit(d) == 1000);
+	const uint64_t due = decay_ns_until(d, SECOND + 2 * interval, 1000, 1024);
+	CHECK(due <= DECAY_EPOCHS * interval && due >= (DECAY_EPOCHS - 2) * interval);
+	CHECK(decay_advance(d, UINT64_MAX, 1000));
+	CHECK_EQ(decay_limit(d), 0);
 }
 
 TEST(never_and_at_once_have_no_epochs)
@@ -157,4 +328,41 @@ TEST(pages_freed_since_the_last_epoch_are_no_work_yet)
 	const uint64_t due = decay_ns_until(d, SECOND, 100000, 1024);
 
 	CHECK(due >= 50 * MS_NS && due <= 200 * MS_NS);
+}
+
+/* Epoch by epoch, without jitter: in how many intervals may more than `threshold' go? */
+static unsigned
+intervals_until(struct decay *d, size_t npages, size_t threshold)
+{
+	unsigned n = 0;
+
+	do {
+		d->deadline_ns = d->epoch_ns;
+		CHECK(decay_advance(d, d->epoch_ns + d->interval_ns, npages));
+		n++;
+	} while (n < DECAY_EPOCHS && npages <= decay_limit(d) + threshold);
+	return n;
+}
+
+TEST(time_until_work_is_what_epoch_by_epoch_would_show)
+{
+	uint64_t seed = test_seed();
+
+	for (unsigned round = 0; round < 300; round++) {
+		uint64_t now = SECOND;
+		struct decay *d = new_decay(1000, now);
+		size_t npages = 0;
+		const unsigned n = (unsigned)test_random_below(&seed, 50);
+		for (unsigned i = 0; i < n; i++) {
+			npages += test_random_below(&seed, 3000);
+			now += 2 * INTERVAL * (1 + test_random_below(&seed, 4));
+			CHECK(decay_advance(d, now, npages));
+		}
+		npages += 1 + test_random_below(&seed, 3000);
+		const size_t threshold = test_random_below(&seed, 2000);
+		const uint64_t from = d->epoch_ns;
+		const uint64_t due = decay_ns_until(d, from, npages, threshold);
+		const unsigned exact = intervals_until(d, npages, threshold);
+		CHECK_EQ(due, exact * INTERVAL);
+	}
 }
