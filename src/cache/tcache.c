@@ -88,43 +88,52 @@ next_empty(const struct edata *e)
 }
 
 static void
-push_empty(struct tcache *tc, struct tcache_class *k, struct edata *e)
+push_empty(struct tcache *tc, struct edata *e)
 {
+	struct tcache_class *k = &tc->classes[e->szind];
+
 	e->slab_state = SLAB_EMPTY;
 	e->link.next = k->empty == NULL ? NULL : &k->empty->link;
 	k->empty = e;
-	k->n_empty++;
+	tc->with_empty |= (uint64_t)1 << e->szind;
+	tcache_empty_count(tc, e->szind)->n_empty++;
 	tc->empty_bytes += e->size;
 }
 
 struct edata *
-tcache_pop_empty(struct tcache *tc, struct tcache_class *k)
+tcache_pop_empty(struct tcache *tc, unsigned szind)
 {
+	struct tcache_class *k = &tc->classes[szind],
+			    *count = tcache_empty_count(tc, szind);
 	struct edata *e = k->empty;
 
 	k->empty = next_empty(e);
+	if (k->empty == NULL)
+		tc->with_empty &= ~((uint64_t)1 << szind);
 	e->link.next = NULL;
-	if (--k->n_empty < k->n_empty_low)
-		k->n_empty_low = k->n_empty;
+	if (--count->n_empty < count->n_empty_low)
+		count->n_empty_low = count->n_empty;
 	tc->empty_bytes -= e->size;
 	return e;
 }
 
 /*
- * An empty slab of the class; NULL: none.  One that last was of another class with slabs of its
- * size is recast: the arena would take ten times as long to find a new one.
+ * An empty slab for the class; NULL: none.  Where it has none of its own, one of a class with slabs
+ * of its size is recast: the arena would take ten times as long to find a new one.
  */
 static struct edata *
 take_empty(struct tcache *tc, unsigned szind)
 {
-	struct tcache_class *k = &tc->classes[slab_leader[szind]];
+	const uint64_t alike = tc->with_empty & slab_alike[szind];
 
-	if (k->empty == NULL)
+	if (alike == 0)
 		return NULL;
-	struct edata *e = tcache_pop_empty(tc, k);
-	if (e->szind == szind || arena_slab_recast(tc->arena, e, szind))
+	if ((alike >> szind & 1) != 0)
+		return tcache_pop_empty(tc, szind);
+	struct edata *e = tcache_pop_empty(tc, first_set(alike));
+	if (arena_slab_recast(tc->arena, e, szind))
 		return e;
-	push_empty(tc, k, e);
+	push_empty(tc, e);
 	return NULL;
 }
 
@@ -204,7 +213,7 @@ has_slots(const struct tcache *tc, const struct tcache_class *k, const struct ed
 		return true;
 	size_t n = e->nregs;
 	for (const struct edata *kept = k->empty; kept != NULL; kept = next_empty(kept))
-		n += kept->szind == e->szind ? kept->nregs : 0;
+		n += kept->nregs;
 	return n <= tcache_shape_slots(tc->shape, e->szind);
 }
 
@@ -212,10 +221,10 @@ has_slots(const struct tcache *tc, const struct tcache_class *k, const struct ed
 static void
 keep_or_delete(struct tcache *tc, struct edata *e)
 {
-	struct tcache_class *k = &tc->classes[slab_leader[e->szind]];
+	struct tcache_class *k = &tc->classes[e->szind];
 
 	if (tc->empty_bytes + e->size <= tc->empty_limit && has_slots(tc, k, e)) {
-		push_empty(tc, k, e);
+		push_empty(tc, e);
 		return;
 	}
 	tc->owned_bytes -= e->size;
@@ -269,6 +278,7 @@ void
 tcache_check(struct tcache *tc)
 {
 	size_t owned = 0, empty = 0;
+	unsigned n_empty[SC_NOWNED] = { 0 };
 
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		struct tcache_class *k = &tc->classes[i];
@@ -296,15 +306,17 @@ tcache_check(struct tcache *tc)
 			slab_check(e);
 			owned += e->size;
 		}
-		unsigned n_empty = 0;
+		assert((tc->with_empty >> i & 1) == (k->empty != NULL));
 		for (const struct edata *e = k->empty; e != NULL; e = next_empty(e)) {
 			assert(e->slab_state == SLAB_EMPTY && e->need == 0);
-			assert(slab_leader[e->szind] == i);
+			assert(e->szind == i);
 			empty += e->size;
-			n_empty++;
+			n_empty[first_set(slab_alike[i])]++;
 		}
-		assert(n_empty == k->n_empty && k->n_empty_low <= n_empty);
 	}
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		assert(n_empty[i] == tc->classes[i].n_empty
+		    && tc->classes[i].n_empty_low <= n_empty[i]);
 	assert(empty == tc->empty_bytes);
 	assert(owned + empty == tc->owned_bytes);
 }

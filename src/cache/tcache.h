@@ -59,9 +59,9 @@ struct tcache_class {
 	struct edata *current;
 	struct list partial; /* oldest first */
 	struct list full;
-	/* Of all classes with slabs of this size, in the least of them (slab_leader): slabs without
-	 * live regions, through link.next; how many, and the fewest since the last trimming. */
-	struct edata *empty;
+	struct edata *empty; /* slabs without live regions, through link.next */
+	/* In the least of the classes with slabs of this size: how many such slabs they have
+	 * together, and the fewest since the last trimming. */
 	uint32_t n_empty, n_empty_low;
 	/* Owner writes, all read. */
 	_Atomic(uint64_t) n_taken;   /* regions of own slabs that ever went to the list */
@@ -87,9 +87,10 @@ struct tcache {
 	struct arena *arena;
 	unsigned n_slow; /* slow paths since the last tick */
 	unsigned n_large;
-	size_t owned_bytes; /* of all owned slabs */
-	size_t empty_bytes; /* of empty ones among them */
-	size_t empty_limit; /* how many of these may be kept; trimming lowers it */
+	size_t owned_bytes;  /* of all owned slabs */
+	size_t empty_bytes;  /* of empty ones among them */
+	size_t empty_limit;  /* how many of these may be kept; trimming lowers it */
+	uint64_t with_empty; /* a bit for each class that has one */
 	uint64_t trimmed_ns;
 	const struct tcache_shape *shape; /* NULL: the usual one */
 	_Atomic(size_t) large_bytes;      /* of `large'; anybody reads */
@@ -111,13 +112,20 @@ struct tcache {
 /* All lists empty, lookup all zero: what a thread without tcache allocates from. */
 extern struct tcache tcache_none;
 
+/* Where the empty slabs of all classes with slabs of that size are counted. */
+static inline struct tcache_class *
+tcache_empty_count(struct tcache *tc, unsigned szind)
+{
+	return &tc->classes[first_set(slab_alike[szind])];
+}
+
 /* ---- tcache.c ---- */
 
 void tcache_init(struct tcache *tc, struct arena *arena);
 /* Bytes of empty slabs that what is owned now entitles to. */
 size_t tcache_empty_share(const struct tcache *tc);
-/* One of the empty slabs kept with k, a leader's; there is one. */
-struct edata *tcache_pop_empty(struct tcache *tc, struct tcache_class *k);
+/* The empty slab of a class that was kept last; there is one. */
+struct edata *tcache_pop_empty(struct tcache *tc, unsigned szind);
 /* A region of the class when its list is empty; NULL: out of memory. szind < SC_NOWNED. */
 void *tcache_refill(struct tcache *tc, unsigned szind);
 /* `need' of an own slab has reached zero. */

@@ -32,15 +32,18 @@ tcache_trim_boot(void)
 			UINT_MAX);
 }
 
-/* Some of the empty slabs kept with k go. */
-static void
-delete_empty(struct tcache *tc, struct tcache_class *k, unsigned n)
+/* Up to n of a class's empty slabs go; how many. */
+static unsigned
+delete_empty(struct tcache *tc, unsigned szind, unsigned n)
 {
-	while (n-- != 0) {
-		struct edata *e = tcache_pop_empty(tc, k);
+	unsigned gone = 0;
+
+	for (; gone < n && tc->classes[szind].empty != NULL; gone++) {
+		struct edata *e = tcache_pop_empty(tc, szind);
 		tc->owned_bytes -= e->size;
 		arena_slab_delete(tc->arena, e);
 	}
+	return gone;
 }
 
 /* The current slab goes when nothing in it is live: the class is idle. */
@@ -71,30 +74,46 @@ is_worth_trimming(size_t bytes)
 	return bytes > opt.tcache_gc_delay_bytes;
 }
 
-/* What no class has needed since the last time. */
-static void
-trim_empty(struct tcache *tc, struct tcache_class *k)
+static bool
+is_idle(const struct tcache_class *k)
 {
-	if (k->n_empty_low != 0 && is_worth_trimming(k->n_empty_low * k->empty->size))
-		delete_empty(tc, k, k->n_empty_low);
-	k->n_empty_low = k->n_empty;
+	/* Relaxed: its own counter. */
+	return (uint32_t)load_relaxed(&k->n_taken) == k->taken_at_trim;
+}
+
+/*
+ * Of the slabs like those of class `least', the first of all like it, those go that no class has
+ * needed since the last time: first those of idle classes.
+ */
+static void
+trim_empty(struct tcache *tc, unsigned least)
+{
+	struct tcache_class *count = &tc->classes[least];
+	unsigned n = count->n_empty_low;
+
+	if (is_worth_trimming(n * (size_t)slab_geometry[least].slab_size)) {
+		for (uint64_t left = slab_alike[least]; left != 0; left &= left - 1)
+			if (is_idle(&tc->classes[first_set(left)]))
+				n -= delete_empty(tc, first_set(left), n);
+		for (uint64_t left = slab_alike[least]; left != 0; left &= left - 1)
+			n -= delete_empty(tc, first_set(left), n);
+	}
+	count->n_empty_low = count->n_empty;
 }
 
 static void
 trim_class(struct tcache *tc, unsigned szind)
 {
 	struct tcache_class *k = &tc->classes[szind];
-	const uint64_t taken = load_relaxed(&k->n_taken);
 
-	trim_empty(tc, k);
-	if ((uint32_t)taken == k->taken_at_trim) {
+	if (is_idle(k)) {
 		tcache_unlist(tc, szind);
 		if (is_worth_trimming(slab_geometry[szind].slab_size))
 			delete_current_if_free(tc, k);
 		if (owns_nothing(k))
 			k->n_cold = 0;
 	}
-	k->taken_at_trim = (uint32_t)taken;
+	k->taken_at_trim = (uint32_t)load_relaxed(&k->n_taken);
 }
 
 /* Hostile builds: is all as it must be? */
@@ -128,6 +147,9 @@ tcache_tick_now(struct tcache *tc)
 	for (unsigned n = (tc->n_large + (1u << lg_div) - 1) >> lg_div; n > 0; n--)
 		large_free(tcache_large_take(tc, tc->large[0]->size));
 	for (unsigned i = 0; i < SC_NOWNED; i++)
+		if (first_set(slab_alike[i]) == i)
+			trim_empty(tc, i);
+	for (unsigned i = 0; i < SC_NOWNED; i++)
 		trim_class(tc, i);
 	(void)tcache_pool_age(tc->arena, now);
 	arena_tick(tc->arena, now);
@@ -141,7 +163,7 @@ tcache_flush(struct tcache *tc)
 	tcache_large_flush(tc);
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		tcache_unlist(tc, i);
-		delete_empty(tc, &tc->classes[i], tc->classes[i].n_empty);
+		(void)delete_empty(tc, i, UINT_MAX);
 		delete_current_if_free(tc, &tc->classes[i]);
 	}
 }

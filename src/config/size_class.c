@@ -84,7 +84,8 @@ const uint8_t size_class_lookup[SC_LOOKUP_COUNT] = {
 };
 
 struct slab_geometry slab_geometry[SC_NOWNED] EARLY;
-uint8_t slab_leader[SC_NOWNED] EARLY;
+static_assert(SC_NOWNED <= 64, "a bit for each class");
+uint64_t slab_alike[SC_NOWNED] EARLY;
 
 /* The allocator's page.  Set once at boot. */
 static size_t page = 4096;
@@ -141,13 +142,14 @@ set_geometry(unsigned szind, uint32_t slab_size)
 }
 
 static void
-find_leaders(void)
+find_alike(void)
 {
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
-		unsigned leader = 0;
-		while (slab_geometry[leader].slab_size != slab_geometry[i].slab_size)
-			leader++;
-		slab_leader[i] = (uint8_t)leader;
+		slab_alike[i] = 0;
+		for (unsigned k = 0; k < SC_NOWNED; k++)
+			slab_alike[i] |= (uint64_t)(slab_geometry[k].slab_size
+					     == slab_geometry[i].slab_size)
+			    << k;
 	}
 }
 
@@ -160,7 +162,7 @@ size_class_boot(size_t page_size)
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		set_geometry(i,
 		    slab_size_for((uint32_t)size_class_sizes[i], (uint32_t)page_size));
-	find_leaders();
+	find_alike();
 }
 
 void
@@ -175,7 +177,7 @@ size_class_set_slabs(const uint16_t *npages)
 			set_geometry(i,
 			    (uint32_t)max_size(least, min_size(npages[i] * page, most)));
 	}
-	find_leaders();
+	find_alike();
 }
 
 unsigned

@@ -62,8 +62,8 @@ struct slab_geometry {
 
 /* Index by szind, SC_NOWNED entries: geometry of the slabs of that class. */
 extern struct slab_geometry slab_geometry[SC_NOWNED];
-/* The least class with slabs of the same size. */
-extern uint8_t slab_leader[SC_NOWNED];
+/* The classes with slabs of the same size, its own too: a bit each. */
+extern uint64_t slab_alike[SC_NOWNED];
 /* Index by szind: bytes. */
 extern const size_t size_class_sizes[SC_NSIZES];
 

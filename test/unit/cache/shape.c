@@ -87,7 +87,7 @@ empty_bytes(unsigned szind)
 	const struct tcache *tc = thread_self->tcache;
 	size_t bytes = 0;
 
-	for (const struct edata *e = tc->classes[slab_leader[szind]].empty; e != NULL;) {
+	for (const struct edata *e = tc->classes[szind].empty; e != NULL;) {
 		bytes += e->size;
 		e = e->link.next == NULL ? NULL
 					 : LIST_ENTRY(e->link.next, struct edata, link);
