@@ -56,10 +56,6 @@ is_pages(size_t index)
 	return index < page_class_count();
 }
 
-/* Lists of partly used page slabs, by their longest free run; sizes of batches. */
-#define HPA_LISTS 64
-#define HPA_BATCHES 9
-
 static bool
 is_hpa_list(size_t index)
 {
@@ -139,24 +135,11 @@ locate_mutexes(const unsigned index[CTL_INDICES])
 	return snapshot_mutexes();
 }
 
-/* Huge pages are not in this version: nothing ever happened. */
-static const union {
-	struct hpa_shard_figures shard;
-	struct hpa_slabs_figures slabs;
-	struct hpa_alloc_figures alloc;
-} nothing;
-
 static const void *
 locate_background(const unsigned index[CTL_INDICES])
 {
 	(void)index;
 	return snapshot_background();
-}
-
-static const void *
-locate_hpa(const unsigned index[CTL_INDICES])
-{
-	return record_of(index[0]) == NULL ? NULL : &nothing;
 }
 
 static const void *
@@ -184,6 +167,20 @@ locate_extent(const unsigned index[CTL_INDICES])
 {
 	const struct arena_record *r = record_of(index[0]);
 	return r == NULL ? NULL : &r->extents[index[1]];
+}
+
+static const void *
+locate_nonfull(const unsigned index[CTL_INDICES])
+{
+	const struct arena_record *r = record_of(index[0]);
+	return r == NULL ? NULL : &r->hpa.nonfull[index[1]];
+}
+
+static const void *
+locate_batch(const unsigned index[CTL_INDICES])
+{
+	const struct arena_record *r = record_of(index[0]);
+	return r == NULL ? NULL : &r->hpa.alloc[index[1]];
 }
 
 /* ---- Rows, and where their bytes are. ---- */
@@ -248,9 +245,10 @@ struct ctl_table {
 	TABLE(BIN_MUTEX, STATS(mutex, locate_bin)) \
 	TABLE(LEXTENT, STATS(lextent, locate_lextent)) \
 	TABLE(EXTENT, STATS(extent, locate_extent)) \
-	TABLE(HPA_SHARD, STATS(hpa_shard, locate_hpa)) \
-	TABLE(HPA_SLABS, STATS(hpa_slabs, locate_hpa)) \
-	TABLE(HPA_ALLOC, STATS(hpa_alloc, locate_hpa)) \
+	TABLE(HPA_SHARD, STATS(hpa_shard, locate_record)) \
+	TABLE(HPA_SLABS, STATS(hpa_slabs, locate_record)) \
+	TABLE(HPA_NONFULL, STATS(hpa_slabs, locate_nonfull)) \
+	TABLE(HPA_ALLOC, STATS(hpa_alloc, locate_batch)) \
 	TABLE(APPROXIMATE, ACTS(approximate)) \
 	TABLE(EXPERIMENTAL, ACTS(experimental)) \
 	TABLE(HOOKS, ACTS(hooks)) \
@@ -312,11 +310,11 @@ static const struct {
 	    TABLE_BIN_MUTEX },
 	{ SEEN ".lextents.<large>", 0, TABLE_LEXTENT },
 	{ SEEN ".extents.<pages>", 0, TABLE_EXTENT },
-	{ SEEN ".hpa_shard", 0, TABLE_HPA_SHARD },
-	{ SEEN ".hpa_shard.slabs", 0, TABLE_HPA_SLABS },
-	{ SEEN ".hpa_shard.full_slabs", 0, TABLE_HPA_SLABS },
-	{ SEEN ".hpa_shard.empty_slabs", 0, TABLE_HPA_SLABS },
-	{ SEEN ".hpa_shard.nonfull_slabs.<slabs>", 0, TABLE_HPA_SLABS },
+	{ SEEN ".hpa_shard", IN_RECORD(hpa.shard), TABLE_HPA_SHARD },
+	{ SEEN ".hpa_shard.slabs", IN_RECORD(hpa.slabs), TABLE_HPA_SLABS },
+	{ SEEN ".hpa_shard.full_slabs", IN_RECORD(hpa.full), TABLE_HPA_SLABS },
+	{ SEEN ".hpa_shard.empty_slabs", IN_RECORD(hpa.empty), TABLE_HPA_SLABS },
+	{ SEEN ".hpa_shard.nonfull_slabs.<slabs>", 0, TABLE_HPA_NONFULL },
 	{ SEEN ".hpa_shard.alloc.<batch>", 0, TABLE_HPA_ALLOC },
 	{ "approximate_stats", 0, TABLE_APPROXIMATE },
 	{ "experimental", 0, TABLE_EXPERIMENTAL },

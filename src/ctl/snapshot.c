@@ -166,7 +166,17 @@ clear_states(struct arena_record *r)
 		.muzzy_npurge = r->arena.muzzy_npurge,
 		.muzzy_nmadvise = r->arena.muzzy_nmadvise,
 		.muzzy_purged = r->arena.muzzy_purged,
+		.hpa_sec_hits = r->arena.hpa_sec_hits,
+		.hpa_sec_misses = r->arena.hpa_sec_misses,
+		.hpa_sec_dalloc_noflush = r->arena.hpa_sec_dalloc_noflush,
+		.hpa_sec_dalloc_flush = r->arena.hpa_sec_dalloc_flush,
+		.hpa_sec_overfills = r->arena.hpa_sec_overfills,
 	};
+	r->hpa.shard.npageslabs = r->hpa.shard.nactive = r->hpa.shard.ndirty = 0;
+	memset(&r->hpa.slabs, 0, sizeof r->hpa.slabs);
+	memset(&r->hpa.full, 0, sizeof r->hpa.full);
+	memset(&r->hpa.empty, 0, sizeof r->hpa.empty);
+	memset(r->hpa.nonfull, 0, sizeof r->hpa.nonfull);
 	for (unsigned i = 0; i < SC_NBINS; i++)
 		r->bins[i].curslabs = r->bins[i].nonfull_slabs = 0;
 	memset(r->extents, 0, sizeof r->extents);

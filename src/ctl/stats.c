@@ -62,22 +62,19 @@ const struct stat_row background_stats_rows[] LATE_TABLE = {
 	STAT_ROW(background_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
-/* Huge pages are not in this version. */
-#define NOT_YET " 0 in this version."
-
 const struct stat_row hpa_shard_stats_rows[] LATE_TABLE = {
 #define STAT_HPA_SHARD(name, type, merge, doc) \
-	STAT_ROW(hpa_shard_figures, name, type, merge, doc NOT_YET)
+	STAT_ROW(hpa_shard_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
 const struct stat_row hpa_slabs_stats_rows[] LATE_TABLE = {
 #define STAT_HPA_SLABS(name, type, merge, doc) \
-	STAT_ROW(hpa_slabs_figures, name, type, merge, doc NOT_YET)
+	STAT_ROW(hpa_slabs_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
 const struct stat_row hpa_alloc_stats_rows[] LATE_TABLE = {
 #define STAT_HPA_ALLOC(name, type, merge, doc) \
-	STAT_ROW(hpa_alloc_figures, name, type, merge, doc NOT_YET)
+	STAT_ROW(hpa_alloc_figures, name, type, merge, doc)
 #include "ctl/stats.def"
 };
 
@@ -134,19 +131,44 @@ merge(const struct stat_row *rows, unsigned n_rows, void *sum, const void *one)
 }
 
 void
+mutex_figures_merge(struct mutex_figures *sum, const struct mutex_figures *one)
+{
+	merge(mutex_stats_rows, n_mutex_stats, sum, one);
+}
+
+static void
+merge_slabs(struct hpa_slabs_figures *sum, const struct hpa_slabs_figures *one)
+{
+	merge(hpa_slabs_stats_rows, n_hpa_slabs_stats, sum, one);
+}
+
+static void
+merge_hpa(struct hpa_figures *sum, const struct hpa_figures *one)
+{
+	merge(hpa_shard_stats_rows, n_hpa_shard_stats, &sum->shard, &one->shard);
+	merge_slabs(&sum->slabs, &one->slabs);
+	merge_slabs(&sum->full, &one->full);
+	merge_slabs(&sum->empty, &one->empty);
+	for (unsigned i = 0; i < HPA_LISTS; i++)
+		merge_slabs(&sum->nonfull[i], &one->nonfull[i]);
+	for (unsigned i = 0; i < HPA_BATCHES; i++)
+		merge(hpa_alloc_stats_rows, n_hpa_alloc_stats, &sum->alloc[i],
+		    &one->alloc[i]);
+}
+
+void
 arena_record_merge(struct arena_record *sum, const struct arena_record *one)
 {
 	merge(arena_stats_rows, n_arena_stats, &sum->arena, &one->arena);
 	merge(classes_stats_rows, n_classes_stats, &sum->small, &one->small);
 	merge(classes_stats_rows, n_classes_stats, &sum->large, &one->large);
 	for (unsigned i = 0; i < ARENA_MUTEXES; i++)
-		merge(mutex_stats_rows, n_mutex_stats, &sum->mutexes[i],
-		    &one->mutexes[i]);
+		mutex_figures_merge(&sum->mutexes[i], &one->mutexes[i]);
 	for (unsigned i = 0; i < SC_NBINS; i++) {
 		struct bin_figures *to = &sum->bins[i];
 		const struct bin_figures *from = &one->bins[i];
 		merge(bin_stats_rows, n_bin_stats, to, from);
-		merge(mutex_stats_rows, n_mutex_stats, &to->mutex, &from->mutex);
+		mutex_figures_merge(&to->mutex, &from->mutex);
 	}
 	for (unsigned i = 0; i < SC_NLARGE; i++)
 		merge(lextent_stats_rows, n_lextent_stats, &sum->lextents[i],
@@ -154,6 +176,7 @@ arena_record_merge(struct arena_record *sum, const struct arena_record *one)
 	for (unsigned i = 0; i < PAGE_CLASSES_MAX; i++)
 		merge(extent_stats_rows, n_extent_stats, &sum->extents[i],
 		    &one->extents[i]);
+	merge_hpa(&sum->hpa, &one->hpa);
 }
 
 /* ---- Page classes. ---- */

@@ -7,6 +7,7 @@
  * equal the sums of their parts always:
  *
  *	small  = all bins                      large = all lextents (allocated: by pages)
+ *	hpa.slabs = full + empty + all nonfull
  *	active pages = small.allocated + large.allocated + owned_free + shared_free
  *	               + slab_rounding
  *	stats.X = merged arena's X = sum of all arenas' X
@@ -120,6 +121,17 @@ extern const char process_mutex_names[PROCESS_MUTEXES][MUTEX_NAME_SIZE];
 /* Page classes: the multiples of the page below 16 KiB, then the large size classes. */
 #define PAGE_CLASSES_MAX (3 + SC_NLARGE)
 
+/* Lists of partly used page slabs, by their longest free run; sizes of batches. */
+#define HPA_LISTS 64
+#define HPA_BATCHES 9
+
+/* The huge page allocator of an arena. */
+struct hpa_figures {
+	struct hpa_shard_figures shard;
+	struct hpa_slabs_figures slabs, full, empty, nonfull[HPA_LISTS];
+	struct hpa_alloc_figures alloc[HPA_BATCHES];
+};
+
 /* All about one arena. */
 struct arena_record {
 	struct arena_figures arena;
@@ -128,6 +140,7 @@ struct arena_record {
 	struct bin_figures bins[SC_NBINS];
 	struct lextent_figures lextents[SC_NLARGE];
 	struct extent_figures extents[PAGE_CLASSES_MAX];
+	struct hpa_figures hpa;
 };
 
 /* A table for each list. Arrays, so that the groups of control nodes can be constants. */
@@ -139,6 +152,7 @@ extern const unsigned n_mutex_stats, n_arena_stats, n_classes_stats, n_bin_stats
     n_lextent_stats, n_extent_stats, n_total_stats, n_background_stats, n_hpa_shard_stats,
     n_hpa_slabs_stats, n_hpa_alloc_stats;
 
+void mutex_figures_merge(struct mutex_figures *sum, const struct mutex_figures *one);
 void arena_record_merge(struct arena_record *sum, const struct arena_record *one);
 
 /* Page classes with the page this process has, and that of a size. */
