@@ -9,6 +9,7 @@
 #include "os/pages.h"
 #include "os/thread.h"
 #include "page/hpa.h"
+#include "page/limit.h"
 #include "sync/fork.h"
 
 static_assert(SEC_REFILL_MAX <= HPA_BATCH_MAX, "the HPA counts batches by their size");
@@ -25,6 +26,12 @@ static inline struct sec_bin *
 bin_of(const struct sec *sec, size_t shard, size_t size)
 {
 	return &sec->bins[shard * sec->n_classes + size / os_page_size - 1];
+}
+
+static size_t
+n_bins(const struct sec *sec)
+{
+	return sec->options.n_shards * sec->n_classes;
 }
 
 static inline bool
@@ -95,6 +102,7 @@ pop_locked(struct sec_bin *bin)
 		return NULL;
 	struct edata *e = LIST_ENTRY(l, struct edata, link);
 	bin->stats.bytes -= e->size;
+	bin->idle = min_size(bin->idle, bin->stats.bytes);
 	return e;
 }
 
@@ -109,6 +117,7 @@ shed_locked(struct sec_bin *bin, size_t bytes, struct list *extents)
 		bin->stats.bytes -= LIST_ENTRY(l, struct edata, link)->size;
 		list_push_back(extents, l);
 	}
+	bin->idle = min_size(bin->idle, bytes);
 }
 
 /* A bin that has become too full sheds.  True: it had. */
@@ -128,6 +137,39 @@ give_back(struct sec *sec, struct list *extents, bool *deferred)
 {
 	if (!list_is_empty(extents))
 		sec->behind->dalloc_batch(sec->behind, extents, deferred);
+}
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+static uint64_t
+trim_interval_ns(uint64_t decay_ms)
+{
+	return min_size(decay_ms, UINT64_MAX / 1000000) * 1000000 / 4;
+}
+
+/* Bins that were all empty have something now. */
+static NOINLINE void
+expect_trim(struct sec *sec, bool *deferred)
+{
+	/* Relaxed: set at any time. */
+	const ssize_t ms = load_relaxed(&sec->decay_ms);
+	const uint64_t now = os_clock_coarse_ns();
+
+	if (ms < 0)
+		return;
+	const uint64_t interval = trim_interval_ns((uint64_t)ms);
+	store_relaxed(&sec->trim_ns,
+	    now < UINT64_MAX - interval ? now + interval : UINT64_MAX - 1);
+	*deferred = true;
+}
+
+/* After something was put into a bin.  Relaxed: who has made it DEFERRED_NEVER looks into the bins
+ * afterwards, with their locks. */
+static inline void
+note_filled(struct sec *sec, bool *deferred)
+{
+	if (UNLIKELY(load_relaxed(&sec->trim_ns) == DEFERRED_NEVER))
+		expect_trim(sec, deferred);
 }
 
 /* ---- the interface -------------------------------------------------------------------------- */
@@ -190,6 +232,7 @@ fill(struct sec *sec, unsigned home, struct list *extents, bool *deferred)
 	if (relieve_locked(sec, bin, &too_many))
 		bin->stats.n_overfills++;
 	mutex_unlock(&bin->lock);
+	note_filled(sec, deferred);
 	give_back(sec, &too_many, deferred);
 }
 
@@ -273,7 +316,8 @@ sec_dalloc(struct pai *self, struct edata *e, bool *deferred)
 	struct sec *sec = sec_of(self);
 	struct list too_many;
 
-	if (!has_bins(sec, e->size)) {
+	/* Relaxed: set at any time. */
+	if (!has_bins(sec, e->size) || UNLIKELY(load_relaxed(&sec->decay_ms) == 0)) {
 		sec->behind->dalloc(sec->behind, e, deferred);
 		return;
 	}
@@ -286,6 +330,7 @@ sec_dalloc(struct pai *self, struct edata *e, bool *deferred)
 	else
 		bin->stats.n_dalloc_noflush++;
 	mutex_unlock(&bin->lock);
+	note_filled(sec, deferred);
 	give_back(sec, &too_many, deferred);
 }
 
@@ -300,9 +345,43 @@ sec_dalloc_batch(struct pai *self, struct list *extents, bool *deferred)
 static uint64_t
 sec_time_until_deferred_work(struct pai *self)
 {
-	struct pai *behind = sec_of(self)->behind;
+	struct sec *sec = sec_of(self);
+	/* Relaxed: a hint. */
+	const uint64_t due = load_relaxed(&sec->trim_ns);
+	const uint64_t behind = sec->behind->time_until_deferred_work(sec->behind);
 
-	return behind->time_until_deferred_work(behind);
+	if (due == DEFERRED_NEVER)
+		return behind;
+	const uint64_t now = os_clock_coarse_ns();
+	const uint64_t ns = due > now && !limit_is_pressed() ? due - now : 0;
+	return ns < behind ? ns : behind;
+}
+
+/* Each bin gives back what it has not needed since the last time.  Two threads at once trim twice:
+ * the second finds little. */
+static void
+trim(struct sec *sec, bool *deferred)
+{
+	bool is_empty = true;
+
+	/* Relaxed: set at any time. */
+	if (load_relaxed(&sec->decay_ms) == 0)
+		sec_flush(sec, deferred);
+	/* Relaxed: see note_filled. */
+	store_relaxed(&sec->trim_ns, DEFERRED_NEVER);
+	for (size_t i = 0; i < n_bins(sec); i++) {
+		struct sec_bin *bin = &sec->bins[i];
+		struct list extents;
+		list_init(&extents);
+		mutex_lock(&bin->lock);
+		shed_locked(bin, bin->stats.bytes - bin->idle, &extents);
+		bin->idle = bin->stats.bytes;
+		is_empty = is_empty && bin->stats.bytes == 0;
+		mutex_unlock(&bin->lock);
+		give_back(sec, &extents, deferred);
+	}
+	if (!is_empty)
+		note_filled(sec, deferred);
 }
 
 static void
@@ -311,18 +390,15 @@ sec_work(struct pai *self, enum purge_extent how)
 	struct sec *sec = sec_of(self);
 	bool deferred = false; /* the work is done right now */
 
-	if (how == PURGE_EVERYTHING)
+	if (how == PURGE_EVERYTHING || limit_is_pressed())
 		sec_flush(sec, &deferred);
+	else if (load_relaxed(&sec->trim_ns)
+	    <= os_clock_coarse_ns()) /* relaxed: a hint */
+		trim(sec, &deferred);
 	sec->behind->work(sec->behind, how);
 }
 
 /* ---- all bins ------------------------------------------------------------------------------- */
-
-static size_t
-n_bins(const struct sec *sec)
-{
-	return sec->options.n_shards * sec->n_classes;
-}
 
 void
 sec_options_of_process(struct sec_options *options)
@@ -337,7 +413,7 @@ sec_options_of_process(struct sec_options *options)
 
 bool
 sec_init(struct sec *sec, struct base *base, struct pai *behind,
-    const struct sec_options *options)
+    const struct sec_options *options, ssize_t decay_ms)
 {
 	sec->pai = (struct pai){
 		.alloc = sec_alloc,
@@ -354,6 +430,9 @@ sec_init(struct sec *sec, struct base *base, struct pai *behind,
 	sec->n_classes =
 	    options->n_shards == 0 ? 0 : (unsigned)(options->max_alloc / os_page_size);
 	sec->bins = NULL;
+	/* Relaxed: nobody else has it yet. */
+	store_relaxed(&sec->decay_ms, decay_ms);
+	store_relaxed(&sec->trim_ns, DEFERRED_NEVER);
 	if (n_bins(sec) == 0)
 		return true;
 	sec->bins = base_alloc(base, n_bins(sec) * sizeof *sec->bins, CACHE_LINE);
@@ -364,6 +443,14 @@ sec_init(struct sec *sec, struct base *base, struct pai *behind,
 		list_init(&sec->bins[i].extents);
 	}
 	return true;
+}
+
+void
+sec_set_decay_ms(struct sec *sec, ssize_t ms)
+{
+	/* Relaxed: what a thread puts in meanwhile by the old time is trimmed by the new one. */
+	store_relaxed(&sec->decay_ms, ms);
+	store_relaxed(&sec->trim_ns, ms < 0 ? DEFERRED_NEVER : 0);
 }
 
 void
@@ -431,6 +518,7 @@ sec_check(struct sec *sec)
 			bytes += size;
 		}
 		assert(bytes == bin->stats.bytes && bytes <= sec->options.max_bytes);
+		assert(bin->idle <= bytes);
 		mutex_unlock(&bin->lock);
 	}
 }
@@ -459,6 +547,6 @@ sec_fork_child(struct sec *sec)
 		if (mutex_fork_child(&bin->lock))
 			continue;
 		list_init(&bin->extents);
-		bin->stats.bytes = 0;
+		bin->stats.bytes = bin->idle = 0;
 	}
 }

@@ -12,7 +12,9 @@
  *	free --> | hottest ... coldest | --> too full: a batch to the HPA
  *	alloc <--+
  *
- * Nothing decays in it: it is emptied by sec_flush, and by work that is to purge everything.
+ * What lies idle does not stay: four times in the arena's decay time each bin gives back what it
+ * has not needed since the last time, so that all of it is with the HPA after half of that time, to
+ * decay there.  It is emptied by sec_flush, and by work that is to purge everything.
  *
  * A cached extent is in use for the HPA, and nobody's for everybody else: its state is MERGING, its
  * words say so at its edges and are empty between them, from before it is listed until it was
@@ -20,12 +22,14 @@
  *
  * It is a PAI itself.  It passes on what it does not cache: other sizes, alignment beyond the page,
  * requests for zeroes (the HPA knows what was never touched) and for guards, and batches, which
- * need one lock for many already.
+ * need one lock for many already; and while the decay time is 0, everything that is freed.
  *
  * Locks: each bin has one (rank HPA_SEC); the PAI behind is called with none of them held.
  */
 #ifndef TRACT_PAGE_SEC_H
 #define TRACT_PAGE_SEC_H
+
+#include <sys/types.h>
 
 #include "base/list.h"
 #include "meta/base.h"
@@ -56,6 +60,7 @@ struct sec_bin {
 	/* Guarded by lock. */
 	struct list extents;    /* by link; the hottest first */
 	struct sec_stats stats; /* its part */
+	size_t idle; /* the least `bytes' have been since the bin was last trimmed */
 };
 
 struct sec {
@@ -63,13 +68,18 @@ struct sec {
 	struct pai *behind;         /* Set once. */
 	struct sec_options options; /* Set once. */
 	unsigned
-	    n_classes; /* Set once. Bins of a shard: that of a size is size / page - 1. */
-	struct sec_bin *bins; /* [shard][class] */
+	    n_classes; /* Set once. Bins of a shard: that of a size is size/page - 1. */
+	struct sec_bin *bins;      /* [shard][class] */
+	_Atomic(ssize_t) decay_ms; /* as of the arena's dirty pages; relaxed */
+	/* When bins are trimmed; DEFERRED_NEVER only while all are empty, or nothing decays. */
+	_Atomic(uint64_t) trim_ns;
 };
 
 /* False: out of memory.  The bins lie in `base'. */
 bool sec_init(struct sec *sec, struct base *base, struct pai *behind,
-    const struct sec_options *options);
+    const struct sec_options *options, ssize_t decay_ms);
+/* -1 and 0 as of dirty_decay_ms. Does not call the HPA: what is due is done by the next work. */
+void sec_set_decay_ms(struct sec *sec, ssize_t ms);
 void sec_options_of_process(struct sec_options *options);
 /* The shard of the calling thread. */
 unsigned sec_home(const struct sec *sec);

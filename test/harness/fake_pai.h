@@ -18,7 +18,8 @@
 #include "page/pai.h"
 
 #define FAKE_PAGES 4096
-#define FAKE_ARENA 4001 /* no arena has this index */
+#define FAKE_TIME_NS UINT64_C(3600000000000) /* an hour until there is work */
+#define FAKE_ARENA 4001                      /* no arena has this index */
 
 struct fake_pai {
 	struct pai pai; /* first */
@@ -202,7 +203,7 @@ static uint64_t
 fake_time(struct pai *self)
 {
 	(void)self;
-	return 4711;
+	return FAKE_TIME_NS;
 }
 
 static void

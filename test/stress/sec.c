@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Threads that take and give extents through one small extent cache and hand them to each other,
- * while it is flushed and counted; every page has one owner at a time.
+ * while it is flushed, trimmed and counted; every page has one owner at a time.
  */
 #include "page/sec.h"
 
@@ -79,6 +79,8 @@ work(void *number)
 			give(e);
 		if (i % 512 == 0)
 			sec_flush(&sec, &deferred);
+		if (i % 512 == 256)
+			sec.pai.work(&sec.pai, PURGE_BY_CURVE);
 		if (i % 512 == 1)
 			sec_gather(&sec, &stats);
 		if (i % 512 == 2)
@@ -100,7 +102,7 @@ run(size_t n_shards)
 	fake.seed = test_seed();
 	fake.fail_percent = 1;
 	memset(&sec, 0, sizeof sec);
-	REQUIRE(sec_init(&sec, fake.base, behind, &options));
+	REQUIRE(sec_init(&sec, fake.base, behind, &options, 4));
 	atomic_store(&n_taken, 0);
 	atomic_store(&n_given, 0);
 	for (uintptr_t i = 0; i < THREADS; i++)

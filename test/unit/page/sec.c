@@ -16,6 +16,7 @@ static struct fake_pai fake;
 static struct sec sec;
 static bool deferred;
 
+/* Nothing decays but where a test says so. */
 static void
 open_sec(size_t n_shards, size_t max_bytes)
 {
@@ -25,7 +26,7 @@ open_sec(size_t n_shards, size_t max_bytes)
 	struct pai *behind = fake_open(&fake);
 
 	memset(&sec, 0, sizeof sec);
-	REQUIRE(sec_init(&sec, fake.base, behind, &options));
+	REQUIRE(sec_init(&sec, fake.base, behind, &options, -1));
 	deferred = false;
 }
 
@@ -283,7 +284,7 @@ TEST(what_is_not_cached_is_passed_on)
 	sec.pai.dalloc_batch(&sec.pai, &extents, &deferred);
 	CHECK_EQ(fake.last_taken, 3);
 	CHECK(list_is_empty(&extents));
-	CHECK_EQ(sec.pai.time_until_deferred_work(&sec.pai), 4711);
+	CHECK_EQ(sec.pai.time_until_deferred_work(&sec.pai), FAKE_TIME_NS);
 	struct edata *e = take(1, USE_LARGE);
 	CHECK(!sec.pai.expand(&sec.pai, e, 2 * os_page_size, false, &deferred));
 	CHECK(!sec.pai.shrink(&sec.pai, e, os_page_size, &deferred));
@@ -303,7 +304,7 @@ TEST(without_shards_or_for_larger_pages_all_is_passed_on)
 	close_sec();
 	struct pai *behind = fake_open(&fake);
 	const struct sec_options options = { 2, os_page_size / 2, os_page_size };
-	REQUIRE(sec_init(&sec, fake.base, behind, &options));
+	REQUIRE(sec_init(&sec, fake.base, behind, &options, -1));
 	passes_on(&request);
 	CHECK_EQ(fake.n_deallocs, 1);
 	close_sec();
@@ -324,6 +325,74 @@ TEST(purging_by_the_curve_leaves_it_and_purging_everything_empties_it)
 	CHECK_EQ(figures().bytes, 0);
 	CHECK_EQ(fake.n_out, 0);
 	sec_check(&sec);
+}
+
+/* The time has come. */
+static void
+make_due(void)
+{
+	CHECK(sec.pai.time_until_deferred_work(&sec.pai) != 0);
+	store_relaxed(&sec.trim_ns, 1);
+	CHECK_EQ(sec.pai.time_until_deferred_work(&sec.pai), 0);
+	sec.pai.work(&sec.pai, PURGE_BY_CURVE);
+	sec_check(&sec);
+}
+
+TEST(what_lies_idle_goes_back_after_half_of_the_decay_time)
+{
+	struct edata *e[4];
+
+	open_usual();
+	fake.grant = 1;
+	sec_set_decay_ms(&sec, 4000000);
+	for (unsigned i = 0; i < 4; i++)
+		e[i] = take(1, USE_SLAB);
+	sec.pai.work(&sec.pai, PURGE_BY_CURVE);
+	CHECK_EQ(sec.pai.time_until_deferred_work(&sec.pai), FAKE_TIME_NS);
+	for (unsigned i = 0; i < 4; i++)
+		give(e[i]);
+	CHECK(deferred);
+	const uint64_t due = sec.pai.time_until_deferred_work(&sec.pai);
+	CHECK(due <= 1000000 * UINT64_C(1000000) && due > 900000 * UINT64_C(1000000));
+	/* Too early: nothing happens. */
+	sec.pai.work(&sec.pai, PURGE_BY_CURVE);
+	CHECK_EQ(figures().bytes, 4 * os_page_size);
+	/* First it is seen how much there is. */
+	make_due();
+	CHECK_EQ(figures().bytes, 4 * os_page_size);
+	/* One of them is used meanwhile: three were idle all the time, the coldest. */
+	e[3] = take(1, USE_SLAB);
+	give(e[3]);
+	make_due();
+	CHECK_EQ(figures().bytes, os_page_size);
+	CHECK(take(1, USE_SLAB) == e[3]);
+	give(e[3]);
+	make_due();
+	make_due();
+	CHECK_EQ(figures().bytes, 0);
+	CHECK_EQ(fake.n_out, 0);
+	/* And there is nothing to wake up for. */
+	CHECK_EQ(sec.pai.time_until_deferred_work(&sec.pai), FAKE_TIME_NS);
+	close_sec();
+}
+
+TEST(without_decay_nothing_goes_and_with_a_time_of_0_nothing_stays)
+{
+	open_usual();
+	struct edata *e = take(1, USE_SLAB);
+	give(e);
+	sec.pai.work(&sec.pai, PURGE_BY_CURVE);
+	CHECK_EQ(figures().bytes, 8 * os_page_size);
+	CHECK_EQ(sec.pai.time_until_deferred_work(&sec.pai), FAKE_TIME_NS);
+	sec_set_decay_ms(&sec, 0);
+	CHECK_EQ(sec.pai.time_until_deferred_work(&sec.pai), 0);
+	sec.pai.work(&sec.pai, PURGE_BY_CURVE);
+	CHECK_EQ(figures().bytes, 0);
+	fake.grant = 1;
+	give(take(1, USE_SLAB));
+	CHECK_EQ(fake.n_deallocs, 1);
+	CHECK_EQ(figures().bytes, 0);
+	close_sec();
 }
 
 TEST(without_memory_there_is_none_and_it_counts_as_a_miss)
