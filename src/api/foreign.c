@@ -30,6 +30,8 @@
 
 #define HEADER_BYTES (2 * sizeof(size_t))
 #define BLOCK_MIN (2 * HEADER_BYTES)
+/* How far below a pointer the start of a large extent that covers it is looked for. */
+#define LARGEST_SOUGHT ((uintptr_t)1 << 30)
 /* Low bits of the size in a header. */
 #define FLAG_MAPPED ((size_t)2)
 #define FLAGS ((size_t)7)
@@ -107,7 +109,7 @@ is_in_heap(uintptr_t p, size_t size, uintptr_t heap_end)
 static bool
 is_ours(uintptr_t address)
 {
-	const uintptr_t reach = (uintptr_t)1 << RTREE_LG_LEAF_SPAN;
+	const uintptr_t reach = LARGEST_SOUGHT;
 	const uintptr_t end = address > reach ? address - reach : 0;
 
 	for (uintptr_t a = address; a > end; a -= GRANULE) {

@@ -23,19 +23,32 @@ void free_other(void *p, struct edata *e, struct tcache *tc);
  * opt.debug_double_free_max_scan says to look at?  Reports it then. */
 bool free_is_double(struct tcache *tc, const struct edata *e, const void *p);
 
-/* What the leaf word of any pointer leads to. */
+/*
+ * Relaxed: the pointer was made known to us after its extent was registered.  Where the compiler
+ * allows a plain read, so that it may be an operand of an addition.
+ */
+static ALWAYS_INLINE uintptr_t
+read_offset(const rtree_word *offset)
+{
+#if BUILT_FOR_TSAN
+	return load_relaxed(offset);
+#else
+	return *(const uintptr_t *)offset;
+#endif
+}
+
+/* What the leaf word of any pointer below 2^RTREE_VADDR_BITS leads to, tags included. */
 static ALWAYS_INLINE struct edata *
 record_inline(const void *p)
 {
 	const uintptr_t address = (uintptr_t)p;
 
-	/* Relaxed: the pointer was made known to us after its extent was registered. */
-	const uintptr_t leaf = load_relaxed(&rtree.root[address >> RTREE_LG_LEAF_SPAN]);
-	if (UNLIKELY(leaf == 0))
-		return (struct edata *)RTREE_ORIGIN;
-	const uintptr_t word = load_relaxed((rtree_word *)(leaf
-	    + (address >> LG_GRANULE) * sizeof(uintptr_t)));
-	return (struct edata *)(RTREE_ORIGIN + word);
+	uintptr_t leaf = read_offset(&rtree.root[address >> RTREE_LG_LEAF_SPAN]);
+	AS_IT_IS(leaf);
+	leaf += RTREE_ORIGIN;
+	AS_IT_IS(leaf);
+	return (struct edata *)(RTREE_ORIGIN
+	    + read_offset((const rtree_word *)leaf + rtree_index_in_leaf(address)));
 }
 
 static ALWAYS_INLINE void

@@ -29,6 +29,10 @@
 
 #define CACHE_LINE 64
 
+/* Keeps the compiler from looking into how x came about: it would turn a sum inside out, and need
+ * more instructions for an address than the processor does. */
+#define AS_IT_IS(x) __asm__("" : "+r"(x))
+
 /* A big table: the linker sorts by name, so those come behind all small variables, which
  * then lie side by side on the page where .data ends. */
 #define BULKY ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.bulky")))

@@ -115,10 +115,9 @@ count_words(struct finder *f, rtree_word *words, uintptr_t granule)
 
 /* A leaf's pages that nobody ever wrote are passed over without touching them. */
 static void
-count_leaf(struct finder *f, size_t slot, uintptr_t biased)
+count_leaf(struct finder *f, size_t slot, uintptr_t leaf)
 {
 	const uintptr_t granule = (uintptr_t)slot << RTREE_LEAF_BITS,
-			leaf = biased + granule * sizeof(uintptr_t),
 			end = leaf + (sizeof(uintptr_t) << RTREE_LEAF_BITS);
 
 	for (uintptr_t page = leaf; page < end; page += os_page_size) {
@@ -144,9 +143,9 @@ count_extents(struct finder *f)
 			continue;
 		for (size_t i = first; i < first + per_page && i < RTREE_ROOT_COUNT;
 		     i++) {
-			const uintptr_t biased = load_acquire(&rtree.root[i]);
-			if (biased != 0)
-				count_leaf(f, i, biased);
+			const uintptr_t leaf = load_acquire(&rtree.root[i]);
+			if (leaf != 0)
+				count_leaf(f, i, RTREE_ORIGIN + leaf);
 		}
 	}
 }

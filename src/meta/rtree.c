@@ -22,7 +22,7 @@ is_missing(size_t slot)
 	return load_relaxed(&n_leaves) == 0 || load_acquire(&rtree.root[slot]) == 0;
 }
 
-/* metadata_thp:auto: the second GiB that is used is a sign that there will be many. */
+/* metadata_thp:auto: the second leaf that is used is a sign that there will be many. */
 static bool
 wants_huge_leaf(void)
 {
@@ -47,9 +47,7 @@ make_leaf(size_t slot)
 			base_advise(leaf, LEAF_BYTES, is_huge);
 			fetch_add_relaxed(&n_leaves, 1);
 			/* Release: pairs with the acquire in rtree_find. */
-			store_release(&rtree.root[slot],
-			    (uintptr_t)leaf
-				- (slot << RTREE_LEAF_BITS) * sizeof(uintptr_t));
+			store_release(&rtree.root[slot], (uintptr_t)leaf - RTREE_ORIGIN);
 		}
 	}
 	mutex_unlock(&rtree_lock);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * rtree -- page address to leaf word, for the whole process.  Two levels: a static root of one slot
- * per GiB of address space (zero pages until used), leaves of one word per granule, mapped on
- * demand and never freed.
+ * per 4 GiB of address space, leaves of one word per granule, mapped on demand and never freed.
  *
- *	address:  | 0 | root 17 bits | leaf 18 bits | granule 12 bits |      (x86-64, 47 bits)
+ *	address:  | 0 | root 15 bits | leaf 20 bits | granule 12 bits |      (x86-64, 47 bits)
  *
- * A root slot holds the leaf's address *biased*: minus the index of its first granule, so that
- * slot + (address >> LG_GRANULE) * 8 is the word; 0 while there is no leaf.
+ * The root holds offsets from RTREE_ORIGIN, and so do leaves: nothing is where everything begins.
+ * A root slot that is 0 leads to the static leaf `nothing', of which no word is ever written; a word
+ * that is 0 leads to RTREE_ORIGIN, the same place, which is no record but reads as one that nobody
+ * owns.  So free follows slot and word of any pointer without a test, and compares the owner that
+ * it finds with a tcache before it looks at anything else.
  *
- * A leaf word is an offset from RTREE_ORIGIN (the root itself), so that an empty word, 0, still
- * reads inside our memory when it is taken for a record: free compares the owner it finds there
- * with a tcache pointer before it looks at anything else, and rtree.root never holds one.
+ * A leaf spans 4 GiB so that the low half of an address, shifted, is the index in it.
  *
  * Reads take no lock.  A leaf is published with release and read with acquire; readers on free's
  * hit path load relaxed, because the pointer they look up was made known to them after its
@@ -33,20 +33,28 @@
 #define GRANULE ((size_t)1 << LG_GRANULE)
 
 #define RTREE_VADDR_BITS CONFIG_LG_VADDR
-#define RTREE_LEAF_BITS 18
-#define RTREE_LG_LEAF_SPAN (LG_GRANULE + RTREE_LEAF_BITS)
+#define RTREE_LG_LEAF_SPAN 32
+#define RTREE_LEAF_BITS (RTREE_LG_LEAF_SPAN - LG_GRANULE)
+#define RTREE_LEAF_COUNT ((size_t)1 << RTREE_LEAF_BITS)
 #define RTREE_ROOT_COUNT ((size_t)1 << (RTREE_VADDR_BITS - RTREE_LG_LEAF_SPAN))
 
+typedef _Atomic(uintptr_t) rtree_word;
+
 struct rtree {
-	_Atomic(uintptr_t)
-	    root[RTREE_ROOT_COUNT]; /* Biased leaf, or 0. Written under rtree_lock. */
+	rtree_word nothing[RTREE_LEAF_COUNT]; /* Zero. Never written, nor backed. */
+	/* Leaf - RTREE_ORIGIN, or 0. Written under rtree_lock. */
+	_Atomic(uintptr_t) root[RTREE_ROOT_COUNT];
 };
 
 extern struct rtree rtree ALIGNED(128);
 
 #define RTREE_ORIGIN ((uintptr_t)&rtree)
 
-typedef _Atomic(uintptr_t) rtree_word;
+static ALWAYS_INLINE size_t
+rtree_index_in_leaf(uintptr_t address)
+{
+	return (uint32_t)address >> LG_GRANULE;
+}
 
 /* The word of an address, or NULL where no leaf covers it. */
 static inline rtree_word *
@@ -54,10 +62,10 @@ rtree_find(uintptr_t address)
 {
 	if (UNLIKELY(address >> RTREE_VADDR_BITS != 0))
 		return NULL;
-	const uintptr_t leaf = load_acquire(&rtree.root[address >> RTREE_LG_LEAF_SPAN]);
-	if (UNLIKELY(leaf == 0))
+	const uintptr_t slot = load_acquire(&rtree.root[address >> RTREE_LG_LEAF_SPAN]);
+	if (UNLIKELY(slot == 0))
 		return NULL;
-	return (rtree_word *)(leaf + (address >> LG_GRANULE) * sizeof(uintptr_t));
+	return (rtree_word *)(RTREE_ORIGIN + slot) + rtree_index_in_leaf(address);
 }
 
 /* The word's content; 0 where there is none. */

@@ -27,6 +27,8 @@
 
 /* Through pointers, so that no compiler knows what they are. */
 static void *(*volatile do_malloc)(size_t) = malloc;
+static void *(*volatile do_calloc)(size_t, size_t) = calloc;
+static void *(*volatile do_realloc)(void *, size_t) = realloc;
 static void (*volatile do_free)(void *) = free;
 
 static void *object[2 * OBJECTS];
@@ -102,6 +104,27 @@ pair(size_t size)
 }
 
 static void
+one_calloc(size_t size)
+{
+	warm(size);
+	do_free(do_malloc(size));
+	TRAP();
+	kept[0] = do_calloc(1, size);
+	TRAP();
+}
+
+/* One byte less: the class stays. */
+static void
+one_realloc(size_t size)
+{
+	warm(size);
+	void *p = do_malloc(size);
+	TRAP();
+	kept[0] = do_realloc(p, size - 1);
+	TRAP();
+}
+
+static void
 malloc_burst(size_t size)
 {
 	warm(size);
@@ -147,6 +170,32 @@ remote(size_t size)
 	TRAP();
 }
 
+static void *
+consume(void *unused)
+{
+	release(0, OBJECTS);
+	return unused;
+}
+
+/* Own objects that another thread freed: what a malloc costs that takes them in again. */
+static void
+taken_back(size_t size)
+{
+	pthread_t thread;
+
+	warm(size);
+	for (unsigned round = 0; round < 2; round++) {
+		allocate(0, OBJECTS, size);
+		if (pthread_create(&thread, NULL, consume, NULL) != 0)
+			exit(1);
+		pthread_join(thread, NULL);
+	}
+	TRAP();
+	for (unsigned i = 0; i < OBJECTS; i++)
+		object[i] = do_malloc(size);
+	TRAP();
+}
+
 static const struct figure {
 	const char *name;
 	void (*run)(size_t size);
@@ -161,15 +210,18 @@ static const struct figure {
 	{ "malloc", one_malloc, 1500, 1, 25 },
 	{ "malloc", one_malloc, 20000, 1, 25 },
 	{ "malloc", one_malloc, 100000, 1, 120 },
-	{ "free", one_free, 16, 1, 20 },
-	{ "free", one_free, 64, 1, 20 },
-	{ "free", one_free, 1000, 1, 20 },
-	{ "free", one_free, 20000, 1, 20 },
+	{ "free", one_free, 16, 1, 18 },
+	{ "free", one_free, 64, 1, 18 },
+	{ "free", one_free, 1000, 1, 18 },
+	{ "free", one_free, 20000, 1, 18 },
 	{ "free", one_free, 100000, 1, 120 },
-	{ "malloc and free", pair, 64, 1, 33 },
-	{ "malloc in a burst", malloc_burst, 64, OBJECTS, 22 },
-	{ "free in a burst", free_burst, 64, OBJECTS, 22 },
-	{ "free by another thread", remote, 64, OBJECTS, 50 },
+	{ "malloc and free", pair, 64, 1, 31 },
+	{ "calloc", one_calloc, 64, 1, 30 },
+	{ "realloc in its class", one_realloc, 64, 1, 24 },
+	{ "malloc in a burst", malloc_burst, 64, OBJECTS, 20 },
+	{ "free in a burst", free_burst, 64, OBJECTS, 20 },
+	{ "free by another thread", remote, 64, OBJECTS, 35 },
+	{ "malloc of what came back", taken_back, 64, OBJECTS, 25 },
 	{ "the first malloc of all", first, 64, 1, 7000 },
 };
 
