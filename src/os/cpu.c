@@ -12,15 +12,40 @@
 /* The kernel's masks are at most 8192 bits today; a longer one makes the call fail. */
 #define MAX_CPUS 8192
 
+#define WORD_BITS (8 * sizeof(unsigned long))
+
+/* Words of the affinity mask. */
+static size_t
+read_affinity(unsigned long mask[MAX_CPUS / WORD_BITS])
+{
+	long size = syscall(SYS_sched_getaffinity, 0, MAX_CPUS / 8, mask);
+
+	return size > 0 ? (size_t)size / sizeof(mask[0]) : 0;
+}
+
 static unsigned
 affinity_count(void)
 {
-	unsigned long mask[MAX_CPUS / 8 / sizeof(unsigned long)];
-	long size = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+	unsigned long mask[MAX_CPUS / WORD_BITS];
+	const size_t n_words = read_affinity(mask);
 	unsigned count = 0;
-	for (size_t i = 0; size > 0 && i < (size_t)size / sizeof(mask[0]); i++)
+	for (size_t i = 0; i < n_words; i++)
 		count += count_set(mask[i]);
 	return count == 0 ? 1 : count;
+}
+
+unsigned
+os_cpu_end(void)
+{
+	unsigned long mask[MAX_CPUS / WORD_BITS];
+	int saved_errno = errno;
+	size_t n_words = read_affinity(mask);
+	errno = saved_errno;
+	while (n_words != 0 && mask[n_words - 1] == 0)
+		n_words--;
+	return n_words == 0
+	    ? 1
+	    : (unsigned)((n_words - 1) * WORD_BITS) + lg_floor(mask[n_words - 1]) + 1;
 }
 
 unsigned

@@ -18,6 +18,8 @@ uint64_t os_clock_coarse_ns(void);
 
 /* Processors this process may run on now: affinity mask and cgroup quota (v1, v2); >= 1. */
 unsigned os_cpu_count(void);
+/* One past the highest number of those in the affinity mask. */
+unsigned os_cpu_end(void);
 /* The processor that runs the caller, or -1. */
 int os_cpu_current(void);
 void os_cpu_relax(void);
