@@ -167,8 +167,37 @@ alloc_fill(void *p, size_t bytes, enum alloc_zero zero)
 		memset(p, 0xa5, bytes);
 }
 
+static struct tcache *
+tcache_for(const struct alloc_request *r, const struct thread *thread)
+{
+	return thread == NULL || r->no_tcache || r->arena != NULL
+		|| (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) != 0
+	    ? NULL
+	    : thread->tcache;
+}
+
+/* Whose memory, and through which cache. */
+static void *
+alloc_found(const struct alloc_request *r, struct thread *thread, size_t usable,
+    size_t alignment)
+{
+	struct tcache *tc = tcache_for(r, thread);
+
+	if (tc == NULL && thread != NULL)
+		thread_visits_arena(thread);
+	struct arena *arena = r->arena != NULL ? r->arena
+	    : thread_n_hooks != 0              ? arenas_inside_hooks()
+	    : thread != NULL                   ? thread->arena
+					       : arena_get(0);
+	if (UNLIKELY(arena == NULL))
+		return NULL;
+	return r->tcache != NULL && usable <= SC_OWNED_MAX && alignment <= os_page_size
+	    ? alloc_explicit(r, arena, usable)
+	    : alloc_sized(r, arena, tc, usable);
+}
+
 /*
- * The whole rule: whose memory, through which cache, counted and filled or not.
+ * The whole rule: from there, counted and filled or not.
  */
 void *
 alloc_requested(const struct alloc_request *r)
@@ -182,19 +211,7 @@ alloc_requested(const struct alloc_request *r)
 	if (usable == SIZE_TOO_LARGE)
 		return NULL;
 	struct thread *thread = thread_start();
-	struct arena *arena = r->arena != NULL ? r->arena
-	    : thread_n_hooks != 0              ? arenas_inside_hooks()
-	    : thread != NULL                   ? thread->arena
-					       : arena_get(0);
-	if (UNLIKELY(arena == NULL))
-		return NULL;
-	struct tcache *tc = thread == NULL || r->no_tcache || r->arena != NULL
-		|| (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) != 0
-	    ? NULL
-	    : thread->tcache;
-	void *p = r->tcache != NULL && usable <= SC_OWNED_MAX && alignment <= os_page_size
-	    ? alloc_explicit(r, arena, usable)
-	    : alloc_sized(r, arena, tc, usable);
+	void *p = alloc_found(r, thread, usable, alignment);
 	if (p == NULL)
 		return NULL;
 	count_allocated(thread, usable);

@@ -9,6 +9,7 @@
 #include "api/interval.h"
 #include "api/names.h"
 #include "arena/arena.h"
+#include "arena/place.h"
 #include "config/options.h"
 #include "config/size_class.h"
 #include "ctl/background.h"
@@ -118,6 +119,7 @@ boot_core(void)
 	tcache_shape_boot();
 	/* Who reads the option wants to know how many there are. */
 	opt.narenas = automatic_arenas();
+	place_boot(&opt.narenas, keep_line);
 	return arenas_boot(opt.narenas);
 }
 

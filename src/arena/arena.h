@@ -57,6 +57,11 @@ struct large_stats { /* Relaxed counters, one per large class. */
 	_Atomic(uint64_t) n_reused; /* of those a thread kept; they were never freed */
 };
 
+/* What tcaches counted before they moved on to another arena. Guarded by tcache_lock. */
+struct moved_counts {
+	uint64_t n_taken, n_fills, n_flushes;
+};
+
 struct arena {
 	unsigned index;
 	bool is_manual;
@@ -87,6 +92,7 @@ struct arena {
 	struct pac pac;
 	/* What a small process does not touch is last. */
 	struct large_stats large_stats[SC_NSIZES - SC_NBINS];
+	struct moved_counts moved[SC_NOWNED];
 	struct pac_backlogs backlogs;
 };
 
@@ -132,8 +138,7 @@ struct arena *arenas_oversize(struct arena *instead);
  * has none, made at the first need, so that no hook comes to call itself.  NULL: no memory for it.
  */
 struct arena *arenas_inside_hooks(void);
-/* The automatic arena a new thread should use. Counts the thread in. */
-struct arena *arena_choose(void);
+/* Threads of an arena; which one they should use: arena/place.h. */
 void arena_thread_in(struct arena *arena);
 void arena_thread_out(struct arena *arena);
 /* Its index is free again. */

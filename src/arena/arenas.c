@@ -202,33 +202,3 @@ arena_thread_out(struct arena *arena)
 {
 	fetch_sub_relaxed(&arena->n_threads, 1);
 }
-
-/*
- * The arena with the fewest threads, lowest index first; one that does not exist yet counts as
- * having none, but an existing one without threads comes first.
- */
-struct arena *
-arena_choose(void)
-{
-	struct arena *best = arena_get(0);
-	unsigned missing = 0;
-
-	for (unsigned i = 0; i < arenas_n_automatic; i++) {
-		struct arena *arena = arena_get(i);
-		if (arena == NULL) {
-			if (missing == 0)
-				missing = i;
-			continue;
-		}
-		/* Relaxed: a race costs an uneven spread. */
-		if (load_relaxed(&arena->n_threads) < load_relaxed(&best->n_threads))
-			best = arena;
-	}
-	if (load_relaxed(&best->n_threads) != 0 && missing != 0) {
-		struct arena *made = arena_automatic(missing);
-		if (made != NULL)
-			best = made;
-	}
-	arena_thread_in(best);
-	return best;
-}

@@ -43,6 +43,43 @@ tcache_pool_put(struct tcache *tc)
 	arena_expect(arena, TCACHE_POOL_NS);
 }
 
+/* What the tcache has counted stays with the arena that it leaves. */
+static void
+leave_counts_locked(struct tcache *tc, struct arena *arena)
+{
+	assert(mutex_is_held(&arena->tcache_lock));
+	for (unsigned i = 0; i < SC_NOWNED; i++) {
+		struct tcache_class *k = &tc->classes[i];
+		const uint64_t taken = load_relaxed(&k->n_taken);
+		arena->moved[i].n_taken += taken;
+		arena->moved[i].n_fills += load_relaxed(&k->n_fills);
+		arena->moved[i].n_flushes += load_relaxed(&k->n_flushes);
+		k->taken_at_trim -= (uint32_t)taken;
+		store_relaxed(&k->n_taken, 0);
+		store_relaxed(&k->n_fills, 0);
+		store_relaxed(&k->n_flushes, 0);
+	}
+}
+
+void
+tcache_move(struct tcache *tc, struct arena *arena)
+{
+	struct arena *old = tc->arena;
+
+	tcache_large_flush(tc);
+	mutex_lock(&old->tcache_lock);
+	list_remove(&tc->arena_link);
+	leave_counts_locked(tc, old);
+	mutex_unlock(&old->tcache_lock);
+	tc->arena = arena;
+	mutex_lock(&arena->tcache_lock);
+	/* The handler of a signal may have forked: then the child has listed it already. */
+	if (!list_is_empty(&tc->arena_link))
+		list_remove(&tc->arena_link);
+	list_push_back(&arena->tcaches, &tc->arena_link);
+	mutex_unlock(&arena->tcache_lock);
+}
+
 static void
 share_list(struct tcache *tc, struct list *slabs)
 {
@@ -55,7 +92,7 @@ share_list(struct tcache *tc, struct list *slabs)
 		    ? e->nregs - (slab_geometry[e->szind].wake - e->need)
 		    : e->need;
 		tc->owned_bytes -= e->size;
-		arena_slab_share(tc->arena, e, live);
+		arena_slab_share(arena_of(e), e, live);
 	}
 }
 

@@ -20,6 +20,11 @@ struct tcache *tcache_pool_get(struct arena *arena);
 void tcache_pool_put(struct tcache *tc);
 /* Give the slabs of an owned tcache to the shared bins. */
 void tcache_share_slabs(struct tcache *tc);
+/*
+ * The calling thread's tcache gets its new slabs from this automatic arena from now on, and is
+ * listed there.  The slabs it owns stay its own: a slab's owner and its arena are two things.
+ */
+void tcache_move(struct tcache *tc, struct arena *arena);
 /* Hand over one that has waited too long.  False: there is none, or another thread is at it. */
 bool tcache_pool_age(struct arena *arena, uint64_t now_ns);
 /* Nanoseconds until one will have; UINT64_MAX: none waits. */

@@ -131,7 +131,7 @@ take_empty(struct tcache *tc, unsigned szind)
 	if ((alike >> szind & 1) != 0)
 		return tcache_pop_empty(tc, szind);
 	struct edata *e = tcache_pop_empty(tc, first_set(alike));
-	if (arena_slab_recast(tc->arena, e, szind))
+	if (arena_slab_recast(arena_of(e), e, szind))
 		return e;
 	push_empty(tc, e);
 	return NULL;
@@ -228,7 +228,7 @@ keep_or_delete(struct tcache *tc, struct edata *e)
 		return;
 	}
 	tc->owned_bytes -= e->size;
-	arena_slab_delete(tc->arena, e);
+	arena_slab_delete(arena_of(e), e);
 }
 
 NOINLINE void
@@ -257,21 +257,23 @@ void
 tcache_unlist(struct tcache *tc, unsigned szind)
 {
 	void *p = tc->list[szind];
+	struct arena *arena = NULL;
 	uint64_t n = 0;
 
 	tc->list[szind] = NULL;
 	for (; p != NULL; n++) {
 		void *next = *(void **)p;
 		struct edata *e = emap_lookup(p);
+		arena = arena_of(e);
 		if (load_relaxed(&e->owner) == tc)
 			tcache_free_own(tc, e, p);
 		else
-			(void)bin_free(tc->arena, e, p);
+			(void)bin_free(arena, e, p);
 		p = next;
 	}
-	/* Relaxed: a counter. */
+	/* Relaxed: a counter.  They are of one slab. */
 	if (n != 0)
-		fetch_add_relaxed(&tc->arena->bins[szind].n_unused, n);
+		fetch_add_relaxed(&arena->bins[szind].n_unused, n);
 }
 
 void

@@ -84,8 +84,8 @@ struct tcache {
 	uint8_t
 	    lookup[SC_LOOKUP_COUNT]; /* a copy of size_class_lookup, one load nearer */
 	/* ---- slow paths; owner thread only ---- */
-	struct arena *arena;
-	unsigned n_slow; /* slow paths since the last tick */
+	struct arena *arena; /* new slabs come from it; older ones may be of others */
+	unsigned n_slow;     /* slow paths since the last tick */
 	unsigned n_large;
 	size_t owned_bytes;  /* of all owned slabs */
 	size_t empty_bytes;  /* of empty ones among them */
@@ -221,6 +221,10 @@ void tcache_large_flush(struct tcache *tc);
 /* Called on slow paths of every thread that has a tcache; NULL: nobody wants that.  From
  * layers above. */
 extern void (*_Atomic tcache_on_slow)(void);
+
+/* Called at every tick of a tcache by its owner, who may move it; NULL: nobody wants that.  From
+ * layers above. */
+extern void (*_Atomic tcache_on_tick)(struct tcache *tc);
 
 static inline void
 tcache_notice(void)

@@ -21,6 +21,7 @@
 #define LG_BYTES_A_SLOW_PATH 10
 
 void (*_Atomic tcache_on_slow)(void);
+void (*_Atomic tcache_on_tick)(struct tcache *tc);
 unsigned tcache_period EARLY = TCACHE_TICK;
 
 void
@@ -41,7 +42,7 @@ delete_empty(struct tcache *tc, unsigned szind, unsigned n)
 	for (; gone < n && tc->classes[szind].empty != NULL; gone++) {
 		struct edata *e = tcache_pop_empty(tc, szind);
 		tc->owned_bytes -= e->size;
-		arena_slab_delete(tc->arena, e);
+		arena_slab_delete(arena_of(e), e);
 	}
 	return gone;
 }
@@ -56,7 +57,7 @@ delete_current_if_free(struct tcache *tc, struct tcache_class *k)
 		return;
 	k->current = NULL;
 	tc->owned_bytes -= e->size;
-	arena_slab_delete(tc->arena, e);
+	arena_slab_delete(arena_of(e), e);
 }
 
 /* Without any slab, a class that is not used starts again from shared ones. */
@@ -137,6 +138,10 @@ tcache_tick_now(struct tcache *tc)
 	tc->n_ticks++;
 	check_now_and_then(tc);
 	tcache_notice();
+	/* Acquire: pairs with who installs it. */
+	void (*const on_tick)(struct tcache *) = load_acquire(&tcache_on_tick);
+	if (UNLIKELY(on_tick != NULL))
+		on_tick(tc);
 	if (opt.experimental_tcache_gc && now < tc->trimmed_ns + TCACHE_TRIM_NS)
 		return;
 	tc->trimmed_ns = now;

@@ -71,6 +71,7 @@ enum option_index {
 
 /* Values of choices.  ORDER CHOICES: the words in options.def. */
 enum junk { JUNK_FALSE, JUNK_TRUE, JUNK_ALLOC, JUNK_FREE };
+enum percpu { PERCPU_PERCPU, PERCPU_PHYCPU, PERCPU_DISABLED };
 enum dss { DSS_DISABLED, DSS_PRIMARY, DSS_SECONDARY };
 enum thp { THP_DEFAULT, THP_ALWAYS, THP_NEVER };
 enum metadata_thp { METADATA_THP_DISABLED, METADATA_THP_AUTO, METADATA_THP_ALWAYS };

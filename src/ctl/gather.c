@@ -178,6 +178,7 @@ struct threads_figures {
 		uint64_t n_fills, n_flushes;
 	} classes[SC_NOWNED];
 	size_t large_bytes; /* of large objects that threads keep */
+	bool has_moved;     /* some of them take from slabs of other arenas, too */
 };
 
 static void
@@ -185,6 +186,12 @@ gather_threads(struct arena *arena, struct threads_figures *f)
 {
 	memset(f, 0, sizeof *f);
 	mutex_lock(&arena->tcache_lock);
+	for (unsigned i = 0; i < SC_NOWNED; i++) {
+		f->classes[i].n_taken = arena->moved[i].n_taken;
+		f->classes[i].n_fills = arena->moved[i].n_fills;
+		f->classes[i].n_flushes = arena->moved[i].n_flushes;
+		f->has_moved |= arena->moved[i].n_fills != 0;
+	}
 	LIST_FOR_EACH (l, &arena->tcaches) {
 		struct tcache *tc = LIST_ENTRY(l, struct tcache, arena_link);
 		/* Relaxed: counters of the owner. */
@@ -286,6 +293,8 @@ gather_slabs(struct arena *arena, struct arena_record *r)
 		bin->nmalloc += threads.classes[i].n_taken;
 		bin->nfills += threads.classes[i].n_fills;
 		bin->nflushes += threads.classes[i].n_flushes;
+		if (bin->curregs > bin->nmalloc && threads.has_moved)
+			bin->nmalloc = bin->curregs;
 		if (bin->curregs > bin->nmalloc)
 			bin->curregs = bin->nmalloc;
 		bin->ndalloc = bin->nmalloc - bin->curregs;

@@ -40,6 +40,8 @@ thread_arena(struct ctl_call *call)
 		return 0;
 	if (index >= arenas_total())
 		return EFAULT;
+	if (index < arenas_automatic() && opt.percpu_arena != PERCPU_DISABLED)
+		return EPERM;
 	struct arena *arena =
 	    index < arenas_automatic() ? arena_automatic(index) : arena_get(index);
 	return arena != NULL && thread_migrate(thread, arena) ? 0 : EAGAIN;

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include "arena/place.h"
 #include "cache/pool.h"
 #include "extent/ehooks.h"
 #include "sync/fork.h"
@@ -130,9 +131,41 @@ thread_own_tcache(void)
 							      : NULL;
 }
 
+/* The thread may run elsewhere now: the slabs it has stay its own, new ones come from there. */
+static void
+follow(struct thread *thread)
+{
+	if (thread->is_bound || thread->arena->is_manual || thread_n_hooks != 0)
+		return;
+	struct arena *arena = place_again(thread->arena);
+	if (LIKELY(arena == thread->arena))
+		return;
+	if (thread->tcache != NULL)
+		tcache_move(thread->tcache, arena);
+	arena_thread_out(thread->arena);
+	arena_thread_in(arena);
+	thread->arena = arena;
+}
+
+static void
+follow_tcache(struct tcache *tc)
+{
+	if (has_record(thread_self) && thread_self->tcache == tc)
+		follow(thread_self);
+}
+
+void
+thread_visits_arena(struct thread *thread)
+{
+	if (place_rule() != PLACE_ANYWHERE && ++thread->n_visits % THREAD_VISITS == 0)
+		follow(thread);
+}
+
 void
 threads_boot(unsigned initial_modes)
 {
+	if (place_rule() != PLACE_ANYWHERE)
+		store_release(&tcache_on_tick, follow_tcache);
 	store_relaxed(&modes_at_start, initial_modes);
 	thread_ended.modes |= initial_modes & MODE_FILLING;
 	ehooks_enter = enter_hook;
@@ -220,6 +253,7 @@ thread_migrate(struct thread *thread, struct arena *arena)
 
 	if (new == NULL && !arena->is_manual)
 		return false;
+	thread->is_bound = true;
 	thread_tcache = &tcache_none;
 	/* What it inherits would have an owner that never looks. */
 	if (new != NULL

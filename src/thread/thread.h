@@ -9,6 +9,12 @@
  *
  * A thread that uses a manual arena has no tcache: its objects come from the arena's shared slabs.
  *
+ * Where arenas serve processors or nodes (arena/place.h), a thread looks now and then whether it
+ * runs elsewhere: at each tick of its tcache, which is every 64 slow paths, or every 64 calls of
+ * one that goes without.  Its next slabs and large objects come from the arena that serves it
+ * there, while the slabs it owns stay its own: it moves often, and they are what its cache holds.
+ * An arena that the program chose by thread.arena is kept.
+ *
  * A thread ends with the last round of pthread key destructors; what it allocates or frees after
  * that goes to shared slabs, without a tcache.
  */
@@ -42,6 +48,8 @@ struct thread {
 	struct arena *arena;
 	unsigned modes;
 	uint8_t end_rounds;
+	bool is_bound;    /* the program has chosen its arena */
+	uint8_t n_visits; /* of its arena without a tcache, see thread_visits_arena */
 	struct tcache_shape *shape; /* its own; NULL: the default */
 	/* Owner writes, anybody may read: TiKV and others keep pointers to them. */
 	_Atomic(uint64_t) allocated, deallocated;
@@ -79,6 +87,10 @@ struct thread *thread_start(void);
 /* The calling thread is one of ours, and is to have no record: it allocates in users' hooks
  * alone. */
 void thread_go_without(void);
+
+/* It is going to its arena without a tcache. */
+#define THREAD_VISITS 64
+void thread_visits_arena(struct thread *thread);
 
 void thread_set_mode(struct thread *thread, enum thread_mode mode);
 void thread_clear_mode(struct thread *thread, enum thread_mode mode);

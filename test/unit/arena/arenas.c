@@ -3,6 +3,7 @@
 
 #include "api/boot.h"
 #include "arena/arena.h"
+#include "arena/place.h"
 #include "config/options.h"
 
 TEST(arena_0_is_there_from_the_start)
