@@ -101,11 +101,15 @@ static void *
 alloc_extent(struct arena *arena, struct tcache *tc, size_t size, size_t alignment,
     enum alloc_zero zero)
 {
-	if (tc != NULL) {
+	if (tc != NULL)
 		tcache_tick(tc);
-		struct edata *e = alignment <= os_page_size
-		    ? tcache_large_take(tc, large_extent_size(size, alignment))
-		    : NULL;
+	if (large_is_guarded(alignment)) {
+		void *p = large_alloc_guarded(arena, size, zero == ZERO_YES);
+		if (p != NULL)
+			return p;
+	} else if (tc != NULL && alignment <= os_page_size) {
+		struct edata *e =
+		    tcache_large_take(tc, large_extent_size(size, alignment));
 		if (e != NULL) {
 			/* Relaxed: a counter. */
 			fetch_add_relaxed(
@@ -126,6 +130,8 @@ alloc_extent(struct arena *arena, struct tcache *tc, size_t size, size_t alignme
 static void *
 alloc_region(struct arena *arena, struct tcache *tc, unsigned szind)
 {
+	if (large_is_apart(szind))
+		return alloc_extent(arena, tc, size_class_size(szind), 1, ZERO_NO);
 	if (tc == NULL)
 		return alloc_shared(arena, szind);
 	void *p = tc->list[szind];
@@ -153,7 +159,9 @@ alloc_sized(const struct alloc_request *r, struct arena *arena, struct tcache *t
 static void *
 alloc_explicit(const struct alloc_request *r, struct arena *arena, size_t usable)
 {
-	void *p = explicit_tcache_alloc(r->tcache, arena, class_of_request(usable));
+	const unsigned szind = class_of_request(usable);
+	void *p = large_is_apart(szind) ? alloc_region(arena, NULL, szind)
+					: explicit_tcache_alloc(r->tcache, arena, szind);
 
 	return p != NULL && r->zero == ZERO_YES ? memset(p, 0, usable) : p;
 }
@@ -263,7 +271,9 @@ refill(size_t size, struct tcache *tc, size_t szind, void *(*unusual)(size_t))
 		tcache_notice();
 		return tcache_take_free(tc, szind, e);
 	}
-	void *p = tcache_refill(tc, (unsigned)szind);
+	void *p = large_is_apart((unsigned)szind)
+	    ? alloc_extent(tc->arena, tc, size_class_size((unsigned)szind), 1, ZERO_NO)
+	    : tcache_refill(tc, (unsigned)szind);
 	return LIKELY(p != NULL) ? p : unusual(size);
 }
 

@@ -80,6 +80,8 @@ struct arena {
 	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */
 	uint8_t large_epoch;         /* As a bin's. Guarded by large_lock. */
 	_Atomic(unsigned) n_offsets; /* of objects placed by cache_oblivious; relaxed */
+	_Atomic(size_t)
+	    n_guardable; /* slabs made while opt.san_guard_small is set; relaxed */
 	_Atomic(uint64_t) created_ns;
 	char name[ARENA_NAME_SIZE]; /* Guarded by the ctl lock. */
 	/* tcaches: all of them, and those whose thread has ended. See cache/pool.h. */
@@ -205,6 +207,14 @@ void arenas_fork_alone(struct arena *own);
 
 /* ---- slabs and bins: bin.c ---- */
 
+/* Is the slab that is made next one of those between guards?  Counts it. */
+static inline bool
+arena_guards_slab(struct arena *arena)
+{
+	return UNLIKELY(opt.san_guard_small != 0)
+	    && (fetch_add_relaxed(&arena->n_guardable, 1) + 1) % opt.san_guard_small == 0;
+}
+
 /* A new slab, not in any list; NULL: out of memory. Counted in its bin. */
 struct edata *arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner);
 /* An owned slab without live regions, out of every list of its owner, becomes one of another class
@@ -277,8 +287,33 @@ large_place(struct edata *e, size_t size, size_t alignment)
 	return (void *)e->addr;
 }
 
+/*
+ * Is the calling thread's next large object one of those between guards?  Counts it.  One that
+ * must lie at more than a page cannot be: the next that can takes its place.
+ */
+bool large_count_guarded(size_t alignment);
+
+static inline bool
+large_is_guarded(size_t alignment)
+{
+	return UNLIKELY(opt.san_guard_large != 0) && large_count_guarded(alignment);
+}
+
+/*
+ * Is a large class, small enough for slabs, served by extents of their own?  In a slab an object
+ * could have no guards.
+ */
+static inline bool
+large_is_apart(unsigned szind)
+{
+	return UNLIKELY(opt.san_guard_large != 0) && szind >= SC_NBINS
+	    && is_aligned(size_class_size(szind), os_page_size);
+}
+
 /* `size' a page multiple of at least SC_LARGE_MIN. NULL: out of memory. */
 void *large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero);
+/* Between guards, if that can be had: beginning at a page, and ending at one. */
+void *large_alloc_guarded(struct arena *arena, size_t size, bool zero);
 void large_free(struct edata *e);
 /* Resize in place to a page multiple; growing may zero the tail. */
 bool large_resize(struct edata *e, size_t new_size, bool zero);

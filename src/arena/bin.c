@@ -49,6 +49,7 @@ arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner)
 		.alignment = os_page_size,
 		.use = USE_SLAB,
 		.szind = (uint8_t)szind,
+		.guarded = arena_guards_slab(arena),
 	};
 	bool deferred = false;
 

@@ -38,20 +38,32 @@ large_place_padded(struct edata *e, size_t size, size_t alignment)
 	return large_object(e);
 }
 
-void *
-large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero)
+/* Large objects until the next guarded one, that one included; 0: none has been counted. */
+static _Thread_local size_t until_guarded TLS_MODEL;
+
+COLD bool
+large_count_guarded(size_t alignment)
 {
-	const struct page_request request = {
-		.size = large_extent_size(size, alignment),
-		.alignment = max_size(alignment, os_page_size),
-		.use = USE_LARGE,
-		.szind = (uint8_t)size_class_of(size),
-		.zero = zero,
-	};
+	if (until_guarded == 0)
+		until_guarded = opt.san_guard_large;
+	if (until_guarded > 1) {
+		until_guarded--;
+		return false;
+	}
+	if (alignment > os_page_size)
+		return false;
+	until_guarded = 0;
+	return true;
+}
+
+static void *
+alloc_extent(struct arena *arena, const struct page_request *request, size_t size,
+    size_t alignment)
+{
 	bool deferred = false;
 
 	assert(is_aligned(size, os_page_size) && size >= SC_LARGE_MIN);
-	struct edata *e = arena->pai->alloc(arena->pai, &request, &deferred);
+	struct edata *e = arena->pai->alloc(arena->pai, request, &deferred);
 	note_deferred(arena, deferred);
 	if (e == NULL)
 		return NULL;
@@ -64,6 +76,35 @@ large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero)
 		mutex_unlock(&arena->large_lock);
 	}
 	return large_place(e, size, alignment);
+}
+
+void *
+large_alloc(struct arena *arena, size_t size, size_t alignment, bool zero)
+{
+	const struct page_request request = {
+		.size = large_extent_size(size, alignment),
+		.alignment = max_size(alignment, os_page_size),
+		.use = USE_LARGE,
+		.szind = (uint8_t)size_class_of(size),
+		.zero = zero,
+	};
+
+	return alloc_extent(arena, &request, size, alignment);
+}
+
+void *
+large_alloc_guarded(struct arena *arena, size_t size, bool zero)
+{
+	const struct page_request request = {
+		.size = size,
+		.alignment = os_page_size,
+		.use = USE_LARGE,
+		.szind = (uint8_t)size_class_of(size),
+		.zero = zero,
+		.guarded = true,
+	};
+
+	return alloc_extent(arena, &request, size, os_page_size);
 }
 
 void

@@ -122,6 +122,7 @@ new_slab(struct arena *arena)
 		.size = size,
 		.alignment = os_page_size,
 		.use = USE_MIXED,
+		.guarded = arena_guards_slab(arena),
 	};
 	bool deferred = false;
 

@@ -27,6 +27,13 @@
 /* Reads what others write meanwhile, on purpose. */
 #define NO_TSAN __attribute__((no_sanitize_thread))
 
+/* Thread-local storage at a fixed offset: no call to find it. */
+#if CONFIG_TLS_IE
+#define TLS_MODEL __attribute__((tls_model("initial-exec")))
+#else
+#define TLS_MODEL
+#endif
+
 #define CACHE_LINE 64
 
 /* Keeps the compiler from looking into how x came about: it would turn a sum inside out, and need

@@ -3,7 +3,8 @@
  * large_cache -- a few freed extents that a thread keeps for its next request of the same size.
  *
  * They stay active for everybody else (`cached' marks them, so that a second free is seen), oldest
- * first in tc->large.  Only extents of automatic arenas, up to TCACHE_LARGE_MAX each.
+ * first in tc->large.  Only extents of automatic arenas, up to TCACHE_LARGE_MAX each, and no
+ * guarded ones: which object is guarded is for counting to say.
  */
 #include "base/bits.h"
 #include "cache/tcache.h"
@@ -46,7 +47,7 @@ tcache_large_keep(struct tcache *tc, struct edata *e)
 	/* Who wants less than all classes kept wants nothing beyond them. */
 	if (tc->shape != NULL && tcache_shape_max(tc->shape) < SC_OWNED_MAX)
 		return false;
-	if (size > TCACHE_LARGE_MAX || edata_arena(e) >= arenas_automatic())
+	if (size > TCACHE_LARGE_MAX || edata_arena(e) >= arenas_automatic() || e->guarded)
 		return false;
 	while (UNLIKELY(tc->n_large >= most()
 	    || load_relaxed(&tc->large_bytes) + size > TCACHE_LARGE_BYTES))

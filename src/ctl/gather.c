@@ -331,29 +331,38 @@ gather_large(struct arena *arena, struct arena_record *r)
 }
 
 static void
+gather_extent(struct extent_figures *x, enum extent_state state, size_t size)
+{
+	switch (state) {
+	case EXTENT_DIRTY:
+		x->ndirty++;
+		x->dirty_bytes += size;
+		break;
+	case EXTENT_MUZZY:
+		x->nmuzzy++;
+		x->muzzy_bytes += size;
+		break;
+	case EXTENT_PINNED:
+		x->npinned++;
+		x->pinned_bytes += size;
+		break;
+	default:
+		x->nretained++;
+		x->retained_bytes += size;
+		break;
+	}
+}
+
+static void
 gather_ecache(struct ecache *ec, struct arena_record *r)
 {
 	mutex_lock(&ec->lock);
-	LIST_FOR_EACH (l, &ec->eset.lru) {
-		const struct edata *e = LIST_ENTRY(l, struct edata, link);
-		struct extent_figures *x = &r->extents[page_class_floor(e->size)];
-		switch (ec->state) {
-		case EXTENT_DIRTY:
-			x->ndirty++;
-			x->dirty_bytes += e->size;
-			break;
-		case EXTENT_MUZZY:
-			x->nmuzzy++;
-			x->muzzy_bytes += e->size;
-			break;
-		case EXTENT_PINNED:
-			x->npinned++;
-			x->pinned_bytes += e->size;
-			break;
-		default:
-			x->nretained++;
-			x->retained_bytes += e->size;
-			break;
+	ECACHE_FOR_EACH_SET(set, ec)
+	{
+		LIST_FOR_EACH (l, &set->lru) {
+			const size_t size = LIST_ENTRY(l, struct edata, link)->size;
+			gather_extent(&r->extents[page_class_floor(size)], ec->state,
+			    size);
 		}
 	}
 	mutex_unlock(&ec->lock);
@@ -400,6 +409,8 @@ gather_pages(struct arena *arena, struct arena_figures *a)
 	a->retained = load_relaxed(&s->retained);
 	a->pinned = load_relaxed(&s->pinned);
 	a->abandoned_vm = load_relaxed(&s->abandoned_vm);
+	a->guards = load_relaxed(&s->guards);
+	a->guard_calls = load_relaxed(&s->n_guard_calls);
 	a->dirty_npurge = load_relaxed(&s->purged[DECAY_DIRTY].n_purge);
 	a->dirty_nmadvise = load_relaxed(&s->purged[DECAY_DIRTY].n_advise);
 	a->dirty_purged = load_relaxed(&s->purged[DECAY_DIRTY].n_pages);

@@ -10,6 +10,7 @@
  *	hpa.slabs = full + empty + all nonfull
  *	active pages = small.allocated + large.allocated + owned_free + shared_free
  *	               + slab_rounding
+ *	mapped = active + dirty + muzzy + pinned pages; address space = mapped + retained + guards
  *	stats.X = merged arena's X = sum of all arenas' X
  */
 #ifndef TRACT_CTL_STATS_H

@@ -16,11 +16,17 @@ ecache_init(struct ecache *ec, enum extent_state state, struct ehooks *ehooks,
 	ec->pool = pool;
 }
 
+void
+ecache_allow_guarded(struct ecache *ec, struct eset *set)
+{
+	ec->guarded = set;
+}
+
 struct edata *
 extent_split(struct ehooks *ehooks, struct edata_pool *pool, struct edata *e, size_t size)
 {
+	assert(!e->guarded);
 	struct edata *trail = edata_pool_get(pool, edata_arena(e));
-
 	if (trail == NULL)
 		return NULL;
 	if ((ehooks_are_default(ehooks)
@@ -48,7 +54,12 @@ static void
 take_locked(struct ecache *ec, struct edata *e)
 {
 	assert(mutex_is_held(&ec->lock) && e->state == ec->state);
-	eset_remove(&ec->eset, e);
+	if (UNLIKELY(e->guarded)) {
+		eset_remove(ec->guarded, e);
+		owner_sub(&ec->n_guarded, e->size >> LG_GRANULE);
+	} else {
+		eset_remove(&ec->eset, e);
+	}
 	emap_set_state(e, EXTENT_MERGING);
 }
 
@@ -57,7 +68,15 @@ file_locked(struct ecache *ec, struct edata *e)
 {
 	assert(mutex_is_held(&ec->lock) && e->state == EXTENT_MERGING);
 	emap_set_state(e, ec->state);
-	eset_insert(&ec->eset, e);
+	if (LIKELY(!e->guarded)) {
+		eset_insert(&ec->eset, e);
+		return;
+	}
+	assert(ec->guarded != NULL);
+	if (!ec->guarded->is_exact)
+		eset_init_exact(ec->guarded);
+	eset_insert(ec->guarded, e);
+	owner_add(&ec->n_guarded, e->size >> LG_GRANULE);
 }
 
 /* Take the neighbour, or else file e: both under one hold of the lock, or a neighbour that comes
@@ -71,7 +90,7 @@ neighbour_or_file(struct ecache *ec, struct edata *e, bool try_next, bool try_pr
 	mutex_lock(&ec->lock);
 	/* Only now: waiting for the lock in another library's fork handler may have
 	 * frozen the set. */
-	if (ec->is_frozen)
+	if (ec->is_frozen || e->guarded)
 		try_next = try_previous = false;
 	if (try_next) {
 		*side = EMAP_NEXT;
@@ -178,14 +197,50 @@ ecache_take_followed(struct ecache *ec, size_t size, enum extent_state behind)
 }
 
 struct edata *
+ecache_take_guarded(struct ecache *ec, size_t size)
+{
+	struct edata *e = NULL;
+
+	/* Relaxed: a hint. */
+	if (load_relaxed(&ec->n_guarded) == 0)
+		return NULL;
+	mutex_lock(&ec->lock);
+	if (load_relaxed(&ec->n_guarded) != 0)
+		e = eset_exact(ec->guarded, size);
+	if (e != NULL)
+		take_locked(ec, e);
+	mutex_unlock(&ec->lock);
+	return e;
+}
+
+static struct edata *
+oldest_guarded_locked(struct ecache *ec)
+{
+	return load_relaxed(&ec->n_guarded) == 0 ? NULL : eset_oldest(ec->guarded);
+}
+
+struct edata *
+ecache_take_oldest_guarded(struct ecache *ec)
+{
+	mutex_lock(&ec->lock);
+	struct edata *e = oldest_guarded_locked(ec);
+	if (e != NULL)
+		take_locked(ec, e);
+	mutex_unlock(&ec->lock);
+	return e;
+}
+
+struct edata *
 ecache_take_oldest(struct ecache *ec, size_t limit)
 {
 	mutex_lock(&ec->lock);
 	struct edata *e = eset_oldest(&ec->eset);
+	if (e == NULL)
+		e = oldest_guarded_locked(ec);
 	if (e != NULL)
 		take_locked(ec, e);
 	mutex_unlock(&ec->lock);
-	if (e == NULL || e->size <= limit)
+	if (e == NULL || e->size <= limit || e->guarded)
 		return e;
 	/* Where it cannot be split, all of it. */
 	struct edata *rest = extent_split(ec->ehooks, ec->pool, e, limit);
@@ -194,22 +249,45 @@ ecache_take_oldest(struct ecache *ec, size_t limit)
 	return e;
 }
 
+static UNUSED bool
+is_foreign(uintptr_t p)
+{
+	return emap_lookup_any((void *)p) == NULL;
+}
+
+static void
+check_extent(struct ecache *ec, const struct edata *e)
+{
+	const uintptr_t word = rtree_read(e->addr);
+
+	assert(e->state == ec->state && is_aligned(e->size, os_page_size));
+	assert(emap_record(word) == e);
+	assert((word & EXTENT_HEAD_BIT) == (e->is_head ? EXTENT_HEAD_BIT : 0));
+	assert(rtree_read(edata_end(e) - GRANULE) == word);
+	assert(ec->is_frozen || !ehooks_are_default(ec->ehooks)
+	    || emap_neighbour(e, EMAP_NEXT, ec->state) == NULL);
+	assert(!e->guarded
+	    || (is_foreign(e->addr - os_page_size) && is_foreign(e->addr - 1)
+		&& is_foreign(edata_end(e))
+		&& is_foreign(edata_end(e) + os_page_size - 1)));
+	(void)word;
+}
+
 void
 ecache_check(struct ecache *ec)
 {
 	mutex_lock(&ec->lock);
-	eset_check(&ec->eset);
-	LIST_FOR_EACH (l, &ec->eset.lru) {
-		const struct edata *e = LIST_ENTRY(l, struct edata, link);
-		const uintptr_t word = rtree_read(e->addr);
-		assert(e->state == ec->state && is_aligned(e->size, os_page_size));
-		assert(emap_record(word) == e);
-		assert((word & EXTENT_HEAD_BIT) == (e->is_head ? EXTENT_HEAD_BIT : 0));
-		assert(rtree_read(edata_end(e) - GRANULE) == word);
-		assert(ec->is_frozen || !ehooks_are_default(ec->ehooks)
-		    || emap_neighbour(e, EMAP_NEXT, ec->state) == NULL);
-		(void)word;
+	ECACHE_FOR_EACH_SET(set, ec)
+	{
+		eset_check(set);
+		LIST_FOR_EACH (l, &set->lru) {
+			const struct edata *e = LIST_ENTRY(l, struct edata, link);
+			assert(e->guarded == set->is_exact);
+			check_extent(ec, e);
+		}
 	}
+	assert(load_relaxed(&ec->n_guarded) == 0
+	    || load_relaxed(&ec->n_guarded) == load_relaxed(&ec->guarded->npages));
 	mutex_unlock(&ec->lock);
 }
 
@@ -233,5 +311,8 @@ ecache_fork_child(struct ecache *ec)
 		return;
 	ec->eset = (struct eset){ 0 };
 	eset_init(&ec->eset);
+	if (ec->guarded != NULL)
+		*ec->guarded = (struct eset){ 0 };
+	store_relaxed(&ec->n_guarded, 0);
 	ec->is_frozen = true;
 }

@@ -6,6 +6,9 @@
  * `lock' is free, unless the merge hook refused.  What a thread takes out is in state MERGING:
  * nobody else touches it, and hooks and system calls may run on it without a lock.
  *
+ * Guarded extents have a set of their own.  They go out whole, to who asks for their very size, and
+ * as the oldest only when there are no others.
+ *
  * Locking: `lock' guards the set, rank ECACHE, one ecache at a time.  Hooks are called with it
  * released.
  */
@@ -20,7 +23,11 @@
 
 struct ecache {
 	struct mutex lock;
-	struct eset eset;        /* Guarded by lock. */
+	struct eset eset; /* Guarded by lock. */
+	/* Guarded extents; NULL: takes none.  All zero before the first.  Guarded by lock. */
+	struct eset *guarded;
+	_Atomic(size_t)
+	    n_guarded;           /* granules in it; written under lock, relaxed readers */
 	enum extent_state state; /* Set once. */
 	struct ehooks *ehooks;   /* Set once. */
 	struct edata_pool *pool; /* Set once. */
@@ -30,6 +37,9 @@ struct ecache {
 
 void ecache_init(struct ecache *ec, enum extent_state state, struct ehooks *ehooks,
     struct edata_pool *pool);
+
+/* Let guarded extents in; `set': zeroed memory, untouched until there is one. */
+void ecache_allow_guarded(struct ecache *ec, struct eset *set);
 
 /* Exactly `size' bytes at `alignment', in state MERGING; NULL: nothing fits, or no memory for the
  * record of what is cut off. */
@@ -47,6 +57,10 @@ struct edata *ecache_take_behind(struct ecache *ec, const struct edata *e, size_
  * `behind' seems to follow it; NULL: none. */
 struct edata *ecache_take_followed(struct ecache *ec, size_t size,
     enum extent_state behind);
+/* A guarded extent of exactly `size' bytes, in state MERGING; NULL: none. */
+struct edata *ecache_take_guarded(struct ecache *ec, size_t size);
+/* The guarded extent that has been here longest, in state MERGING; NULL: none. */
+struct edata *ecache_take_oldest_guarded(struct ecache *ec);
 /* What has been here longest, at most `limit' bytes of it, in state MERGING; NULL: empty. */
 struct edata *ecache_take_oldest(struct ecache *ec, size_t limit);
 
@@ -61,8 +75,23 @@ bool extent_merge(struct ehooks *ehooks, struct edata_pool *pool, struct edata *
 static inline size_t
 ecache_pages(struct ecache *ec)
 {
-	return load_relaxed(&ec->eset.npages);
+	return load_relaxed(&ec->eset.npages) + load_relaxed(&ec->n_guarded);
 }
+
+/* The sets, without holes: 0 that of others, 1 that of guarded extents, if there are any.  Caller:
+ * the lock. */
+static inline const struct eset *
+ecache_set(const struct ecache *ec, unsigned i)
+{
+	return i == 0                                     ? &ec->eset
+	    : i == 1 && load_relaxed(&ec->n_guarded) != 0 ? ec->guarded
+							  : NULL;
+}
+
+#define ECACHE_FOR_EACH_SET(set, ec) \
+	for (unsigned set##_i = 0; set##_i < 2; set##_i++) \
+		for (const struct eset *set = ecache_set((ec), set##_i); set != NULL; \
+		     set = NULL)
 
 void ecache_check(struct ecache *ec);
 

@@ -76,12 +76,14 @@ struct edata {
 	uint8_t state : 4;  /* enum extent_state; mirrors the tag */
 	bool is_tail : 1;   /* last of its mapping: no merge crosses its end */
 	bool is_pinned : 1; /* all of its mapping is */
-	uint8_t use;        /* enum extent_use, while active */
+	bool
+	    is_half_guarded : 1; /* guarded, but a guard may be missing, see extent/guard.h */
+	uint8_t use;             /* enum extent_use, while active */
 	bool committed : 1;
 	bool zeroed : 1;  /* reads as zero throughout */
 	bool is_head : 1; /* first of its mapping: no merge crosses its start */
-	bool guarded : 1;
-	bool hpa : 1; /* back end: PAC or HPA */
+	bool guarded : 1; /* between two pages that nobody may touch, not part of it */
+	bool hpa : 1;     /* back end: PAC or HPA */
 	bool
 	    cached : 1; /* large, kept free by a tcache: still active for everybody else */
 	bool

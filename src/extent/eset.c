@@ -53,9 +53,25 @@ eset_init(struct eset *eset)
 }
 
 void
+eset_init_exact(struct eset *eset)
+{
+	eset_init(eset);
+	eset->is_exact = true;
+}
+
+/* The heap of a size. */
+static unsigned
+class_in(const struct eset *eset, size_t size)
+{
+	if (!eset->is_exact)
+		return eset_class_floor(size);
+	return (unsigned)min_size(size >> LG_GRANULE, ESET_CLASSES) - 1;
+}
+
+void
 eset_insert(struct eset *eset, struct edata *e)
 {
-	const unsigned class = eset_class_floor(e->size);
+	const unsigned class = class_in(eset, e->size);
 
 	heap_insert(&eset->heaps[class], &e->node, is_older);
 	bitmap_set(eset->nonempty, class);
@@ -66,7 +82,7 @@ eset_insert(struct eset *eset, struct edata *e)
 void
 eset_remove(struct eset *eset, struct edata *e)
 {
-	const unsigned class = eset_class_floor(e->size);
+	const unsigned class = class_in(eset, e->size);
 
 	heap_remove(&eset->heaps[class], &e->node, is_older);
 	if (heap_is_empty(&eset->heaps[class]))
@@ -141,6 +157,22 @@ eset_fit(struct eset *eset, size_t size, size_t alignment, size_t largest)
 }
 
 struct edata *
+eset_exact(const struct eset *eset, size_t size)
+{
+	const struct heap *heap = &eset->heaps[class_in(eset, size)];
+
+	assert(eset->is_exact);
+	/* The first is it, but among the large ones of all sizes. */
+	for (const struct heap_node *node = heap_min(heap); node != NULL;
+	     node = heap_next(node)) {
+		struct edata *e = CONTAINER_OF(node, struct edata, node);
+		if (e->size == size)
+			return e;
+	}
+	return NULL;
+}
+
+struct edata *
 eset_followed(const struct eset *eset, size_t size, enum extent_state behind)
 {
 	if (load_relaxed(&eset->npages) << LG_GRANULE < size / 2)
@@ -174,6 +206,10 @@ eset_check(const struct eset *eset)
 		assert(is_ordered);
 		assert(heap_is_empty(&eset->heaps[class])
 		    == !bitmap_get(eset->nonempty, class));
+		for (const struct heap_node *n = heap_min(&eset->heaps[class]); n != NULL;
+		     n = heap_next(n))
+			assert(class_in(eset, CONTAINER_OF(n, struct edata, node)->size)
+			    == class);
 		(void)is_ordered;
 	}
 	assert(npages == load_relaxed(&eset->npages));

@@ -4,6 +4,8 @@
  *
  * An extent sits in the heap of the largest page class that is <= its size (four classes per
  * doubling), oldest mapping and lowest address first, and at the tail of an LRU list.
+ * A set by exact size has a heap for each number of granules instead, but for large ones, which
+ * share the last: what cannot be cut is of use to requests of its own size alone.
  * Everything is guarded by the ecache's lock, except npages, which anybody may read.
  */
 #ifndef TRACT_EXTENT_ESET_H
@@ -20,6 +22,7 @@ struct eset {
 	uint64_t nonempty[BITMAP_WORDS(ESET_CLASSES)];
 	struct list lru;        /* oldest first */
 	_Atomic(size_t) npages; /* granules; written under the lock, relaxed readers */
+	bool is_exact;          /* Set once. */
 };
 
 /* Largest class <= size; smallest class >= size; bytes of a class. Sizes in bytes. */
@@ -28,6 +31,7 @@ unsigned eset_class_ceil(size_t size);
 size_t eset_class_size(unsigned class);
 
 void eset_init(struct eset *eset);
+void eset_init_exact(struct eset *eset);
 void eset_insert(struct eset *eset, struct edata *e);
 void eset_remove(struct eset *eset, struct edata *e);
 /*
@@ -37,6 +41,9 @@ void eset_remove(struct eset *eset, struct edata *e);
  * NULL: none.  The extent stays in the set.
  */
 struct edata *eset_fit(struct eset *eset, size_t size, size_t alignment, size_t largest);
+/* The oldest mapping, lowest address, of exactly `size' bytes in a set by exact size; NULL: none.
+ * It stays in the set. */
+struct edata *eset_exact(const struct eset *eset, size_t size);
 /* The largest extent of less than `size' and at least half of it that an extent in state `behind'
  * follows, as far as the first of each class shows; NULL: none.  It stays in the set. */
 struct edata *eset_followed(const struct eset *eset, size_t size,

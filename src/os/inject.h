@@ -3,9 +3,9 @@
  * inject -- lets a test make the k-th system call fail.
  *
  * `os_inject' is NULL in normal use.  Debug builds ask it before every map, unmap, protect, advise,
- * move and thread creation, by that name; what it returns, when not 0, is the errno with which that
- * call fails without having been made; INJECT_IGNORED makes an advise succeed without having
- * been made, as an emulated kernel does.  Release builds do not ask.
+ * guard, move and thread creation, by that name; what it returns, when not 0, is the errno with
+ * which that call fails without having been made; INJECT_IGNORED makes an advise or guard succeed
+ * without having been made, as an emulated kernel does.  Release builds do not ask.
  */
 #ifndef TRACT_OS_INJECT_H
 #define TRACT_OS_INJECT_H

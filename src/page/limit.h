@@ -3,8 +3,8 @@
  * limit -- how much memory the process may use for objects: a soft limit, beyond which unused
  * pages are not kept, and a hard one, beyond which there is no more memory.
  *
- * What is limited is the sum over all arenas of active, dirty and muzzy extents, guards and all:
- * pages that are backed, or will be once they are touched.  Not tract's own records (one or two
+ * What is limited is the sum over all arenas of active, dirty and muzzy extents: pages that are
+ * backed, or will be once they are touched, which guards of extents never are.  Not tract's own records (one or two
  * percent of it; stats.metadata), nor memory that a hook gave as pinned, which is there whether it
  * is used or not.  Other memory of hooks counts as any.
  *

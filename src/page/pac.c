@@ -7,9 +7,11 @@
 #include "base/checked.h"
 #include "config/options.h"
 #include "extent/dss.h"
+#include "extent/guard.h"
 #include "os/os.h"
 #include "os/pages.h"
 #include "page/limit.h"
+#include "page/pac_guard.h"
 #include "page/pac_purge.h"
 #include "sync/fork.h"
 
@@ -257,7 +259,8 @@ take_pinned(struct pac *pac, size_t size, size_t alignment)
 	return e;
 }
 
-/* From what is not in use, or fresh, and charged. NULL: no memory, or the hard limit. */
+/* What is not in use, or fresh, in state MERGING, charged and counted as mapped. NULL: no memory, or
+ * the hard limit. */
 static struct edata *
 find_unused(struct pac *pac, size_t size, size_t alignment)
 {
@@ -266,8 +269,15 @@ find_unused(struct pac *pac, size_t size, size_t alignment)
 	struct edata *e = ecache_take(&pac->retained, size, alignment, SIZE_MAX);
 	if (e == NULL)
 		e = grow(pac, size, alignment);
+	if (e == NULL && pac_guard_open_retained(pac))
+		e = ecache_take(&pac->retained, size, alignment, SIZE_MAX);
 	if (e == NULL || e->is_pinned)
 		limit_discharge(pac->arena_index, size);
+	if (e == NULL)
+		return NULL;
+	count_from_reserve(pac, e, size);
+	/* Relaxed: a hint of demand. */
+	fetch_add_relaxed(&pac->fresh_pages, size / os_page_size);
 	return e;
 }
 
@@ -291,12 +301,7 @@ find(struct pac *pac, size_t size, size_t alignment)
 		return e;
 	e = find_unused(pac, size, alignment);
 	/* Without new memory, from what `largest' was to keep whole. */
-	if (e == NULL)
-		return ecache_take(&pac->dirty, size, alignment, SIZE_MAX);
-	count_from_reserve(pac, e, size);
-	/* Relaxed: a hint of demand. */
-	fetch_add_relaxed(&pac->fresh_pages, size / os_page_size);
-	return e;
+	return e != NULL ? e : ecache_take(&pac->dirty, size, alignment, SIZE_MAX);
 }
 
 /* Back to where unbacked or unused memory lies, from state MERGING. */
@@ -339,13 +344,47 @@ zero(struct pac *pac, struct edata *e)
 	memset(edata_base(e), 0, e->size);
 }
 
+/*
+ * In state MERGING, counted as mapped; NULL: without guards, then.  Guards for a slab stay for
+ * long: they are put up where nothing is yet, not in the midst of memory in use, which they would
+ * break up for ever.
+ */
+static struct edata *
+find_guarded(struct pac *pac, const struct page_request *request)
+{
+	const bool stays = use_has_regions(request->use);
+	const size_t size = request->size + guard_bytes();
+	struct edata *e = NULL;
+
+	if (!pac_guards(pac, request))
+		return NULL;
+	if (stays) {
+		e = pac_guard_reuse(pac, request->size);
+		if (e != NULL)
+			return e;
+		e = find_unused(pac, size, os_page_size);
+	}
+	if (e == NULL)
+		e = find(pac, size, os_page_size);
+	if (e == NULL)
+		return NULL;
+	if (commit(pac, e))
+		return pac_guard_enclose(pac, e);
+	give_up(pac, e);
+	return NULL;
+}
+
 static struct edata *
 pac_alloc(struct pai *self, const struct page_request *request, bool *deferred)
 {
 	struct pac *pac = pac_of(self);
+	struct edata *e = NULL;
 
 	(void)deferred;
-	struct edata *e = find(pac, request->size, request->alignment);
+	if (UNLIKELY(request->guarded))
+		e = find_guarded(pac, request);
+	if (e == NULL)
+		e = find(pac, request->size, request->alignment);
 	if (e == NULL)
 		return NULL;
 	if (!commit(pac, e)) {
@@ -371,12 +410,17 @@ pac_alloc(struct pai *self, const struct page_request *request, bool *deferred)
 	return e;
 }
 
-/* An extent leaves active use: into dirty, or where it is pinned there, from state MERGING. */
+static void
+uncount_active(struct pac *pac, size_t bytes)
+{
+	fetch_sub_relaxed(&pac->stats.active_pages, bytes / os_page_size);
+}
+
+/* An extent that has left active use, from state MERGING into dirty, or where it is pinned there. */
 static void
 file_free(struct pac *pac, struct edata *e, bool *deferred)
 {
 	e->zeroed = false;
-	fetch_sub_relaxed(&pac->stats.active_pages, e->size / os_page_size);
 	if (e->is_pinned) {
 		give_up(pac, e);
 		return;
@@ -414,17 +458,19 @@ pac_dalloc(struct pai *self, struct edata *e, bool *deferred)
 
 	assert(load_relaxed(&e->owner) == NULL && load_relaxed(&e->remote) == 0);
 	/* Before the extent can be reused: a stale free must not find a word in its middle. */
-	if (use_has_regions((enum extent_use)e->use))
+	const bool has_regions = use_has_regions((enum extent_use)e->use);
+	if (has_regions)
 		emap_deregister_interior(e);
 	e->use = USE_NONE;
+	uncount_active(pac, e->size);
 	emap_set_state(e, EXTENT_MERGING);
-	if (!e->is_unbacked) {
+	e->zeroed = e->is_unbacked;
+	if (UNLIKELY(e->guarded) && !has_regions)
+		(void)pac_guard_open(pac, e);
+	if (e->is_unbacked)
+		give_up(pac, e);
+	else
 		file_free(pac, e, deferred);
-		return;
-	}
-	e->zeroed = true;
-	fetch_sub_relaxed(&pac->stats.active_pages, e->size / os_page_size);
-	give_up(pac, e);
 }
 
 static void
@@ -466,6 +512,8 @@ pac_expand(struct pai *self, struct edata *e, size_t new_size, bool want_zero,
 
 	(void)deferred;
 	assert(new_size > e->size);
+	if (UNLIKELY(e->guarded))
+		return false;
 	struct edata *next = take_behind(pac, e, more);
 	if (next == NULL)
 		return false;
@@ -496,9 +544,12 @@ pac_shrink(struct pai *self, struct edata *e, size_t new_size, bool *deferred)
 	struct pac *pac = pac_of(self);
 
 	assert(new_size < e->size);
+	if (UNLIKELY(e->guarded))
+		return false;
 	struct edata *trail = extent_split(pac->ehooks, pac->edata_pool, e, new_size);
 	if (trail == NULL)
 		return false;
+	uncount_active(pac, trail->size);
 	emap_set_state(trail, EXTENT_MERGING);
 	file_free(pac, trail, deferred);
 	return true;
@@ -533,6 +584,9 @@ pac_init(struct pac *pac, struct pac_backlogs *backlogs, unsigned arena_index,
 	ecache_init(&pac->muzzy, EXTENT_MUZZY, ehooks, edata_pool);
 	ecache_init(&pac->retained, EXTENT_RETAINED, ehooks, edata_pool);
 	ecache_init(&pac->pinned, EXTENT_PINNED, ehooks, edata_pool);
+	ecache_allow_guarded(&pac->dirty, &backlogs->guarded[0]);
+	ecache_allow_guarded(&pac->muzzy, &backlogs->guarded[1]);
+	ecache_allow_guarded(&pac->retained, &backlogs->guarded[2]);
 	for (unsigned k = 0; k < DECAY_KINDS; k++)
 		decay_init(&pac->decay[k], backlogs->of[k],
 		    load_relaxed(&pac_default_ms[k]), now);
@@ -549,6 +603,8 @@ pac_init(struct pac *pac, struct pac_backlogs *backlogs, unsigned arena_index,
 static void
 adopt(struct pac *heir, struct pac *pac, struct edata *e)
 {
+	if (UNLIKELY(e->guarded) && !guard_open(e))
+		fetch_add_relaxed(&heir->stats.guards, guard_bytes());
 	emap_deregister(e);
 	store_release(&e->arena_index, (uint16_t)heir->arena_index);
 	edata_pool_pass(pac->edata_pool, heir->edata_pool);
@@ -573,9 +629,12 @@ destroy_ecache(struct pac *pac, struct ecache *ec, struct pac *heir)
 			adopt(heir, pac, e);
 			continue;
 		}
+		/* A hook of the user takes it as if it were from there. */
+		if (UNLIKELY(e->guarded) && (is_default || !guard_open(e)))
+			guard_forget(e);
 		emap_deregister(e);
 		/* A user's dalloc has refused what is retained, but was not asked for the rest. */
-		if (ec == &pac->retained || ehooks_are_default(pac->ehooks))
+		if (ec == &pac->retained || is_default)
 			(void)ehooks_destroy(pac->ehooks, edata_base(e), e->size,
 			    e->committed);
 		else

@@ -8,6 +8,7 @@
  * back where it came from, or to retained from a fresh mapping.
  * Given back: to dirty, merged eagerly.  Decay moves it on: dirty -> muzzy (lazy purge) ->
  * retained (disposal cascade dalloc, decommit, purge_forced, purge_lazy).
+ * Guarded extents: page/pac_guard.h.
  * Memory that a hook gave as pinned is kept apart, with an ecache of its own: nothing decays there,
  * nothing of it is retained, and since it is backed whether it is used or not, it is used first.
  *
@@ -38,6 +39,9 @@ struct pac_stats { /* Relaxed counters. */
 	_Atomic(size_t) pinned;   /* bytes in free pinned extents */
 	_Atomic(size_t) pinned_mapped; /* bytes in all pinned ones: a part of `mapped' */
 	_Atomic(size_t) abandoned_vm;  /* bytes lost when a split found no record */
+	_Atomic(size_t) guards; /* bytes beside guarded extents, in none of the above */
+	_Atomic(uint64_t)
+	    n_guard_calls; /* of the system, to put guards up or take them down */
 	struct {
 		_Atomic(uint64_t) n_purge, n_advise, n_pages;
 	} purged[DECAY_KINDS];
@@ -69,9 +73,11 @@ struct pac {
 	struct ecache pinned;
 };
 
-/* Memory for decay, zeroed; apart, because a small process never touches it. */
+/* Memory for decay and for guarded extents, zeroed; apart, because a small process never touches
+ * it. */
 struct pac_backlogs {
 	size_t of[DECAY_KINDS][DECAY_EPOCHS];
+	struct eset guarded[3]; /* dirty, muzzy, retained */
 };
 
 /* What new PACs begin with: decay times, and whether the bound by amount is on. */

@@ -6,6 +6,7 @@
 #include "os/os.h"
 #include "os/pages.h"
 #include "page/limit.h"
+#include "page/pac_guard.h"
 
 /* The bound by amount never asks for less than this to stay. */
 #define BOUND_MIN ((size_t)4 << 20)
@@ -117,12 +118,16 @@ static void
 dispose(struct pac *pac, struct edata *e)
 {
 	struct ehooks *eh = pac->ehooks;
+	/* The default hook keeps address space when retain is on: no need to ask. */
+	const bool may_go = !ehooks_are_default(eh) || !opt.retain;
+
+	/* Who takes it away takes the guards, too. */
+	if (UNLIKELY(e->guarded) && may_go)
+		(void)pac_guard_open(pac, e);
 	void *addr = edata_base(e);
 	const size_t size = e->size;
-
 	fetch_sub_relaxed(&pac->stats.mapped, size);
-	/* The default hook keeps address space when retain is on: no need to ask. */
-	if (!ehooks_are_default(eh) || !opt.retain) {
+	if (may_go && !e->guarded) {
 		emap_deregister(e);
 		if (ehooks_dalloc(eh, addr, size, e->committed)) {
 			limit_discharge(pac->arena_index, size);

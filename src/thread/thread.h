@@ -23,12 +23,6 @@
 
 #include "cache/tcache.h"
 
-#if CONFIG_TLS_IE
-#define TLS_MODEL __attribute__((tls_model("initial-exec")))
-#else
-#define TLS_MODEL
-#endif
-
 enum thread_mode {
 	MODE_NO_TCACHE = 1, /* thread.tcache.enabled is false */
 	MODE_COUNTING = 2,  /* byte counters are exposed: every call counts */
