@@ -416,7 +416,7 @@ uncount_active(struct pac *pac, size_t bytes)
 	fetch_sub_relaxed(&pac->stats.active_pages, bytes / os_page_size);
 }
 
-/* An extent that has left active use, from state MERGING into dirty, or where it is pinned there. */
+/* An extent that left active use, from state MERGING into dirty, or where it is pinned there. */
 static void
 file_free(struct pac *pac, struct edata *e, bool *deferred)
 {
