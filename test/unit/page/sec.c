@@ -331,6 +331,7 @@ TEST(purging_by_the_curve_leaves_it_and_purging_everything_empties_it)
 static void
 make_due(void)
 {
+	CHECK(load_relaxed(&sec.trim_ns) != DEFERRED_NEVER);
 	CHECK(sec.pai.time_until_deferred_work(&sec.pai) != 0);
 	store_relaxed(&sec.trim_ns, 1);
 	CHECK_EQ(sec.pai.time_until_deferred_work(&sec.pai), 0);
