@@ -43,6 +43,10 @@
 #define MADV_FREE 8
 #endif
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
@@ -380,6 +384,20 @@ os_pages_huge(void *addr, size_t size)
 {
 	assert(is_page_range(addr, size));
 	return sys_advise(addr, size, MADV_HUGEPAGE);
+}
+
+bool
+os_pages_collapse(void *addr, size_t size)
+{
+	assert(is_aligned((uintptr_t)addr | size, OS_HUGEPAGE) && size != 0);
+	return sys_advise(addr, size, MADV_COLLAPSE);
+}
+
+/* Advice on no pages, as for MADV_FREE. */
+COLD bool
+os_pages_can_collapse(void)
+{
+	return sys_advise(NULL, 0, MADV_COLLAPSE);
 }
 
 bool

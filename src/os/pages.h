@@ -57,7 +57,11 @@ bool os_pages_purge_forced(void *addr,
 unsigned os_pages_purge_many(const struct iovec *ranges, unsigned n);
 /* Does it work here?  Found out by trying. */
 bool os_pages_can_purge_many(void);
-bool os_pages_huge(void *addr, size_t size);      /* MADV_HUGEPAGE */
+bool os_pages_huge(void *addr, size_t size); /* MADV_HUGEPAGE */
+/* MADV_COLLAPSE: onto huge pages now, by copying. Multiples of OS_HUGEPAGE. */
+bool os_pages_collapse(void *addr, size_t size);
+/* Does the kernel know it? Found out by trying. */
+bool os_pages_can_collapse(void);
 bool os_pages_nohuge(void *addr, size_t size);    /* MADV_NOHUGEPAGE */
 bool os_pages_protect(void *addr, size_t size);   /* no access */
 bool os_pages_unprotect(void *addr, size_t size); /* read and write again */

@@ -4,7 +4,9 @@
  *
  * It maps an eden of HPA_EDEN_PAGESLABS huge pages at a time (near a limit of address space half as
  * many, down to one) and hands out one huge page after the other.  What it handed out is its
- * taker's, who may unmap it; the rest of an eden is never given back.
+ * taker's, who may unmap it; the rest of an eden is never given back.  All of an eden has its place
+ * in the rtree, so that registering an extent there cannot fail, and the advice that pageslabs
+ * begin with.
  *
  * Also the kernel and the clock as the HPA sees them, one table, so that tests put their own in
  * their place; every call answers true for success, leaves errno alone, and is made with no lock
@@ -34,9 +36,13 @@ struct hpa_system {
 
 extern const struct hpa_system hpa_system_real;
 
+/* What a fresh pageslab is to the kernel: as its setting says, huge, or small in any case. */
+enum hpa_advice { HPA_PLAIN, HPA_HUGE, HPA_SMALL };
+
 struct hpa_central {
 	struct mutex lock;
 	const struct hpa_system *system; /* Set once. */
+	enum hpa_advice advice;          /* Set once. */
 	/* Guarded by lock: what is left of the newest eden. */
 	uintptr_t next, end;
 	_Atomic(size_t) mapped; /* bytes of all edens; relaxed, statistics */
@@ -46,8 +52,10 @@ struct hpa_central {
 extern struct hpa_central hpa_central;
 
 void hpa_central_init(struct hpa_central *central, const struct hpa_system *system);
-/* The address of a huge page nobody has used; 0: no memory. */
+/* The address of a huge page nobody has used; 0: the eden is used up.  Never calls the system. */
 uintptr_t hpa_central_take(struct hpa_central *central);
+/* With no lock held: another eden, unless there is room already. False: no memory. */
+bool hpa_central_refill(struct hpa_central *central);
 
 void hpa_central_fork_prepare(struct hpa_central *central);
 void hpa_central_fork_parent(struct hpa_central *central);

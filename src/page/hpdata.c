@@ -70,6 +70,16 @@ hpdata_reserve(struct hpdata *ps, unsigned n, unsigned *n_fresh)
 	return page;
 }
 
+unsigned
+hpdata_touch_all(struct hpdata *ps)
+{
+	const unsigned n_fresh = hpdata_pages() - ps->n_touched;
+
+	bitmap_set_all(ps->touched, hpdata_pages());
+	ps->n_touched += (uint16_t)n_fresh;
+	return n_fresh;
+}
+
 void
 hpdata_release(struct hpdata *ps, unsigned page, unsigned n)
 {

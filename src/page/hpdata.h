@@ -3,9 +3,8 @@
  * hpdata -- the record of one pageslab: a huge page's worth of address space, cut into extents.
  *
  * Two bitmaps say all: a page is active (in an extent), and it is touched (active, or dirty: was
- * used since it was last purged, and so is backed).  Always true: active is a part of touched; a
- * pageslab that is huge has every page backed, which its bitmaps do not say: what is not touched in
- * it reads as zero all the same.  Counts and the longest free run follow the bitmaps.
+ * used since it was last purged or made huge, and so is backed).  Always true: active is a part of
+ * touched.  Counts and the longest free run follow the bitmaps.
  *
  *	page     0 1 2 3 4 5 6 7 8 ..       touched - active: dirty, may be purged
  *	active   1 1 . . 1 . . . .          neither: retained, address space only
@@ -38,11 +37,14 @@ struct hpdata {
 	bool is_purging;       /* neither allocated from nor purged by others */
 	bool is_hugifying;     /* allocated from, but not purged */
 	bool may_hugify;       /* a candidate since hugify_since_ns */
-	bool may_purge;        /* worth it since purge_since_ns */
-	bool in_psset; /* and not between brackets; the psset's, as the next three */
+	bool may_purge;        /* worth purging since purge_since_ns */
+	bool may_decay; /* so much that time alone is a reason, since decay_since_ns */
+	bool in_psset;  /* and not between brackets; the psset's, as the next three */
 	bool is_empty_filed;
 	uint8_t heap_filed, purge_filed; /* which of them; PSSET_NOWHERE */
-	uint64_t hugify_since_ns, purge_since_ns;
+	uint8_t epoch; /* Set once: that of its shard; another one: frozen by a fork */
+	uint8_t n_failures; /* of making it huge */
+	uint64_t hugify_since_ns, purge_since_ns, decay_since_ns;
 	/* Of the psset. */
 	struct heap_node node;   /* by age, of those that have room */
 	struct list empty_link;  /* of those without active pages */
@@ -86,6 +88,8 @@ void hpdata_init(struct hpdata *ps, uintptr_t addr, uint64_t age);
  * *n_fresh: how many of them were not touched, and so read as zero; they are touched from now on.
  */
 unsigned hpdata_reserve(struct hpdata *ps, unsigned n, unsigned *n_fresh);
+/* It is made huge: all pages are backed.  How many were not touched. */
+unsigned hpdata_touch_all(struct hpdata *ps);
 /* n active pages from `page' on are free, and dirty. */
 void hpdata_release(struct hpdata *ps, unsigned page, unsigned n);
 

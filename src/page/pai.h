@@ -25,8 +25,9 @@ struct page_request {
 	bool guarded;
 };
 
-/* How much of the work is done: what is due, or whatever can be purged. */
-enum purge_extent { PURGE_BY_CURVE, PURGE_EVERYTHING };
+/* How much of the work is done: what is due; of that, what takes a moment, for a thread of the
+ * program waits; or whatever can be purged. */
+enum purge_extent { PURGE_BY_CURVE, PURGE_BRIEFLY, PURGE_EVERYTHING };
 
 struct pai {
 	struct edata *(*alloc)(struct pai *self, const struct page_request *request,

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hpa_work -- what a shard does later: it purges pageslabs, and makes them huge.
+ *
+ * Every step takes some pageslabs by their flags, lets go of the lock, calls the kernel, and writes
+ * down under the lock what has happened.  A pageslab that is being purged gives no pages meanwhile,
+ * so that what is free in it stays so; frees into it go on.  One that is being made huge goes on
+ * with both, and is purged by nobody.
+ */
+#include "page/hpa.h"
+
+#include "config/options.h"
+#include "page/limit.h"
+
+/* Steps of a thread that does this beside its own work; a step on which the kernel copies a huge
+ * page counts for several. */
+#define BRIEF_STEPS 16
+#define COLLAPSE_STEPS 4
+/* Pageslabs that the walk looks at in a step. */
+#define WALK_STEP 256
+/* After the kernel has refused, or nothing could be purged, so long nothing is tried. */
+#define IN_VAIN_NS ((uint64_t)100 * 1000 * 1000)
+
+static uint64_t
+later(uint64_t since_ns, uint64_t delay_ns)
+{
+	return since_ns > UINT64_MAX - delay_ns ? UINT64_MAX : since_ns + delay_ns;
+}
+
+static uint64_t
+earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+/* -1 and 0 as of dirty_decay_ms. Relaxed: written under the lock. */
+static ssize_t
+decay_ms(struct hpa *hpa)
+{
+	return load_relaxed(&hpa->decay_ms);
+}
+
+static uint64_t
+decay_ns(struct hpa *hpa)
+{
+	return (uint64_t)decay_ms(hpa) * 1000000;
+}
+
+/* ---- what a pageslab is due for -------------------------------------------------------------- */
+
+/* Does the shard ask for huge pages, one by one, and for small ones before it purges? */
+static bool
+makes_huge(const struct hpa *hpa)
+{
+	const struct hpa_options *options = &hpa->options;
+
+	return options->style == HPA_STYLE_LAZY
+	    || (options->style == HPA_STYLE_EAGER && options->enforce_hugify);
+}
+
+static bool
+is_candidate(const struct hpa *hpa, const struct hpdata *ps)
+{
+	return makes_huge(hpa) && !ps->is_huge && !ps->is_hugifying
+	    && ps->n_failures < HPA_HUGIFY_TRIES
+	    && ps->n_active * os_page_size >= hpa->options.hugification_threshold;
+}
+
+static bool
+is_worth_purging(const struct hpa *hpa, const struct hpdata *ps)
+{
+	const unsigned n_dirty = hpdata_dirty(ps);
+
+	return n_dirty != 0
+	    && (hpdata_is_empty(ps)
+		|| n_dirty * os_page_size >= hpa->options.purge_threshold);
+}
+
+/* A huge page that is used for the most part is worth the rest of it; what is dirty in it is seen
+ * when there is too much for the bound. */
+static bool
+keeps_huge(const struct hpdata *ps)
+{
+	return ps->is_huge && ps->n_active * 10u >= hpdata_pages() * 9;
+}
+
+/* When time alone has it purged; DEFERRED_NEVER: not as it is. */
+static uint64_t
+due_by_time(struct hpa *hpa, const struct hpdata *ps)
+{
+	if (!ps->may_decay || ps->is_purging || ps->is_hugifying || decay_ms(hpa) < 0)
+		return DEFERRED_NEVER;
+	return later(ps->decay_since_ns, decay_ns(hpa));
+}
+
+void
+hpa_judge_locked(struct hpa *hpa, struct hpdata *ps, uint64_t now_ns)
+{
+	const bool may_hugify = is_candidate(hpa, ps);
+	const bool may_purge = is_worth_purging(hpa, ps);
+	/* What is about to be huge would be backed again. */
+	const bool may_decay = may_purge && !may_hugify && !keeps_huge(ps);
+
+	if (may_hugify && !ps->may_hugify)
+		ps->hugify_since_ns = now_ns;
+	if (may_purge && !ps->may_purge)
+		ps->purge_since_ns = now_ns;
+	if (may_decay && !ps->may_decay)
+		ps->decay_since_ns = now_ns;
+	ps->may_hugify = may_hugify;
+	ps->may_purge = may_purge;
+	ps->may_decay = may_decay;
+	hpa->decay_due_ns = earlier(hpa->decay_due_ns, due_by_time(hpa, ps));
+}
+
+/* ---- the bound by amount --------------------------------------------------------------------- */
+
+/* Would so many more dirty pages be too many?  Those that are being purged are none any more. */
+static bool
+exceeds(const struct hpa *hpa, size_t n_more)
+{
+	const size_t n_dirty = psset_dirty(&hpa->set) + n_more;
+	const size_t n_active = psset_active(&hpa->set);
+
+	return hpa->options.dirty_mult >= 0 && n_dirty > hpa->n_purging
+	    && n_dirty - hpa->n_purging
+	    > (uint64_t)n_active * (uint64_t)hpa->options.dirty_mult / RATIO_ONE;
+}
+
+/* The first candidate, where making it huge would make dirty pages too many. */
+static bool
+is_blocked(const struct hpa *hpa, const struct hpdata *ps)
+{
+	return ps != NULL && exceeds(hpa, hpdata_pages() - ps->n_touched);
+}
+
+/* Is it time to purge by amount, but for the interval between two rounds? */
+static bool
+is_over(struct hpa *hpa)
+{
+	if (decay_ms(hpa) < 0 || psset_dirty(&hpa->set) == hpa->n_purging)
+		return false;
+	return exceeds(hpa, 0) || is_blocked(hpa, psset_pick_hugify(&hpa->set));
+}
+
+/* ---- when there is work ---------------------------------------------------------------------- */
+
+static uint64_t
+hugify_due(struct hpa *hpa)
+{
+	const struct hpdata *ps = psset_pick_hugify(&hpa->set);
+
+	/* What is blocked is looked at again after a round of purging. */
+	if (ps == NULL || is_blocked(hpa, ps))
+		return DEFERRED_NEVER;
+	return later(ps->hugify_since_ns, hpa->options.hugify_delay_ns);
+}
+
+void
+hpa_publish_locked(struct hpa *hpa, uint64_t now_ns)
+{
+	uint64_t due = hugify_due(hpa);
+
+	if (psset_dirty(&hpa->set) == 0)
+		hpa->decay_due_ns = DEFERRED_NEVER;
+	due = earlier(due, hpa->decay_due_ns);
+	if (hpa->walk != NULL)
+		due = earlier(due, now_ns);
+	if (is_over(hpa))
+		due = earlier(due, hpa->round_due_ns);
+	/* Relaxed: figures, and a hint. */
+	store_relaxed(&hpa->due_ns, due);
+	store_relaxed(&hpa->active_pages, psset_active(&hpa->set));
+	store_relaxed(&hpa->dirty_pages, psset_dirty(&hpa->set));
+	store_relaxed(&hpa->n_pageslabs, psset_pageslabs(&hpa->set));
+}
+
+uint64_t
+hpa_time_until_deferred_work(struct pai *self)
+{
+	struct hpa *hpa = CONTAINER_OF(self, struct hpa, pai);
+	/* Relaxed: a hint. */
+	const uint64_t due = load_relaxed(&hpa->due_ns);
+
+	if (limit_is_pressed() && hpa_dirty_pages(hpa) != 0)
+		return 0;
+	if (due == DEFERRED_NEVER)
+		return due;
+	const uint64_t now = hpa->central->system->now_ns();
+	return due > now ? due - now : 0;
+}
+
+/* ---- purging --------------------------------------------------------------------------------- */
+
+bool
+hpa_purge_add_locked(struct hpa *hpa, struct hpa_purge *purge, struct hpdata *ps)
+{
+	assert(mutex_is_held(&hpa->lock));
+	if (purge->n == HPA_PURGE_SLABS || ps->is_purging || ps->is_hugifying
+	    || hpdata_dirty(ps) == 0)
+		return false;
+	psset_update_begin(&hpa->set, ps);
+	ps->is_purging = true;
+	psset_update_end(&hpa->set, ps);
+	purge->slabs[purge->n] = ps;
+	purge->n_dirty[purge->n++] = hpdata_dirty(ps);
+	hpa->n_purging += hpdata_dirty(ps);
+	return true;
+}
+
+/* As many ranges as one system call takes, and where to go on. */
+struct ranges {
+	unsigned slab, page;
+	unsigned n;
+	struct iovec addr[OS_PURGE_MANY];
+	struct hpdata_range range[OS_PURGE_MANY];
+	uint8_t of[OS_PURGE_MANY]; /* which of the pageslabs */
+	bool is_done[OS_PURGE_MANY];
+};
+
+static void
+collect_locked(const struct hpa_purge *purge, struct ranges *r)
+{
+	unsigned n_dirty = 0;
+
+	r->n = 0;
+	while (r->n < OS_PURGE_MANY && r->slab < purge->n) {
+		const struct hpdata *ps = purge->slabs[r->slab];
+		const unsigned n = hpdata_purge_ranges(ps, &r->page, &r->range[r->n],
+		    OS_PURGE_MANY - r->n, &n_dirty);
+		for (unsigned end = r->n + n; r->n < end; r->n++) {
+			const struct hpdata_range *range = &r->range[r->n];
+			r->addr[r->n] = (struct iovec){
+				(void *)(ps->addr + range->page * os_page_size),
+				range->n * os_page_size,
+			};
+			r->of[r->n] = (uint8_t)r->slab;
+		}
+		if (r->page < hpdata_pages())
+			break;
+		r->slab++;
+		r->page = 0;
+	}
+}
+
+/* With no lock held.  A range that the kernel refuses is left out. */
+static void
+purge_ranges(const struct hpa *hpa, struct ranges *r)
+{
+	for (unsigned i = 0; i < r->n; i++) {
+		unsigned n_done = hpa->central->system->purge(&r->addr[i], r->n - i);
+		for (; n_done != 0 && i < r->n; n_done--, i++)
+			r->is_done[i] = true;
+		if (i < r->n)
+			r->is_done[i] = false;
+	}
+}
+
+/* Those of one pageslab, from the i-th on, are written down; the first behind them. */
+static unsigned
+note_purged_locked(struct hpa *hpa, const struct hpa_purge *purge, const struct ranges *r,
+    unsigned i)
+{
+	const unsigned slab = r->of[i];
+	struct hpdata *ps = purge->slabs[slab];
+
+	psset_update_begin(&hpa->set, ps);
+	for (; i < r->n && r->of[i] == slab; i++) {
+		if (!r->is_done[i])
+			continue;
+		hpdata_purged(ps, r->range[i]);
+		hpa->stats.n_purges++;
+	}
+	psset_update_end(&hpa->set, ps);
+	return i;
+}
+
+/* What would come back by itself is made small.  Bits: which are. */
+static unsigned
+dehugify(struct hpa *hpa, const struct hpa_purge *purge)
+{
+	unsigned done = 0;
+
+	for (unsigned i = 0; makes_huge(hpa) && i < purge->n; i++) {
+		const struct hpdata *ps = purge->slabs[i];
+		/* Nobody else writes that while it is being purged. */
+		if (ps->is_huge
+		    && hpa->central->system->dehugify((void *)ps->addr, OS_HUGEPAGE))
+			done |= 1u << i;
+	}
+	return done;
+}
+
+static void
+finish_locked(struct hpa *hpa, const struct hpa_purge *purge, unsigned made_small,
+    uint64_t now)
+{
+	for (unsigned i = 0; i < purge->n; i++) {
+		struct hpdata *ps = purge->slabs[i];
+		psset_update_begin(&hpa->set, ps);
+		ps->is_purging = false;
+		if ((made_small >> i & 1) != 0) {
+			ps->is_huge = false;
+			hpa->stats.n_dehugifies++;
+		}
+		ps->n_failures = 0;
+		/* What is dirty still is so from now on. */
+		ps->may_purge = ps->may_decay = false;
+		hpa_judge_locked(hpa, ps, now);
+		psset_update_end(&hpa->set, ps);
+		hpa->n_purging -= purge->n_dirty[i];
+	}
+}
+
+static size_t
+touched(const struct hpa *hpa)
+{
+	return psset_active(&hpa->set) + psset_dirty(&hpa->set);
+}
+
+size_t
+hpa_purge_locked(struct hpa *hpa, struct hpa_purge *purge)
+{
+	struct ranges r;
+	size_t n_pages = 0;
+
+	assert(mutex_is_held(&hpa->lock));
+	mutex_unlock(&hpa->lock);
+	const unsigned made_small = dehugify(hpa, purge);
+	mutex_lock(&hpa->lock);
+	r.slab = r.page = 0;
+	for (collect_locked(purge, &r); r.n != 0; collect_locked(purge, &r)) {
+		mutex_unlock(&hpa->lock);
+		purge_ranges(hpa, &r);
+		mutex_lock(&hpa->lock);
+		const size_t before = touched(hpa);
+		for (unsigned i = 0; i < r.n;)
+			i = note_purged_locked(hpa, purge, &r, i);
+		n_pages += before - touched(hpa);
+	}
+	finish_locked(hpa, purge, made_small, hpa->central->system->now_ns());
+	purge->n = 0;
+	/* Others may use as much from now on. */
+	if (n_pages != 0)
+		limit_discharge(hpa->arena_index, n_pages * os_page_size);
+	return n_pages;
+}
+
+/* ---- steps: each returns whether there may be another -------------------------------------- */
+
+static void
+end_round_locked(struct hpa *hpa, uint64_t now)
+{
+	hpa->n_round = 0;
+	if (hpa->round_due_ns < later(now, IN_VAIN_NS))
+		hpa->round_due_ns = later(now, IN_VAIN_NS);
+}
+
+static void
+pick_by_amount_locked(struct hpa *hpa, struct hpa_purge *purge, uint64_t now)
+{
+	const struct hpa_options *options = &hpa->options;
+	const size_t left = options->max_purge_pageslabs < 0
+	    ? SIZE_MAX
+	    : (size_t)options->max_purge_pageslabs - (hpa->n_round - 1);
+	struct hpdata *ps;
+
+	if (now < options->min_purge_delay_ns)
+		return;
+	while (purge->n < left && is_over(hpa)
+	    && (ps = psset_pick_purge(&hpa->set, now - options->min_purge_delay_ns))
+		!= NULL
+	    && hpa_purge_add_locked(hpa, purge, ps))
+		continue;
+}
+
+static bool
+purge_by_amount_locked(struct hpa *hpa, uint64_t now)
+{
+	struct hpa_purge purge;
+
+	purge.n = 0;
+	if (!is_over(hpa)) {
+		hpa->n_round = 0;
+		return false;
+	}
+	if (hpa->n_round == 0) {
+		if (now < hpa->round_due_ns)
+			return false;
+		hpa->n_round = 1;
+		hpa->round_due_ns = later(now, hpa->options.min_purge_interval_ns);
+		hpa->stats.n_purge_passes++;
+	}
+	pick_by_amount_locked(hpa, &purge, now);
+	hpa->n_round += purge.n;
+	if (purge.n == 0 || hpa_purge_locked(hpa, &purge) == 0) {
+		end_round_locked(hpa, now);
+		return false;
+	}
+	return true;
+}
+
+static bool
+purge_by_time_locked(struct hpa *hpa, uint64_t now)
+{
+	struct hpa_purge purge;
+
+	purge.n = 0;
+	if (hpa->walk == NULL) {
+		if (hpa->decay_due_ns > now)
+			return false;
+		hpa->walk = hpa->all.next;
+		hpa->walk_due_ns = hpa->decay_due_ns = DEFERRED_NEVER;
+	}
+	for (unsigned i = 0;
+	     i < WALK_STEP && purge.n < HPA_PURGE_SLABS && hpa->walk != &hpa->all;
+	     i++, hpa->walk = hpa->walk->next) {
+		struct hpdata *ps = LIST_ENTRY(hpa->walk, struct hpdata, all_link);
+		const uint64_t due = due_by_time(hpa, ps);
+		if (due > now || !hpa_purge_add_locked(hpa, &purge, ps))
+			hpa->walk_due_ns = earlier(hpa->walk_due_ns, due);
+	}
+	if (hpa->walk == &hpa->all) {
+		hpa->walk = NULL;
+		hpa->decay_due_ns = earlier(hpa->decay_due_ns, hpa->walk_due_ns);
+	}
+	if (purge.n != 0 && hpa_purge_locked(hpa, &purge) == 0) {
+		hpa->walk = NULL;
+		hpa->decay_due_ns = later(now, IN_VAIN_NS);
+		return false;
+	}
+	return true;
+}
+
+/* Pages that were not touched are backed now, or nothing has happened. */
+static bool
+make_huge(struct hpa *hpa, struct hpdata *ps, size_t charged, bool *is_done)
+{
+	const struct hpa_system *system = hpa->central->system;
+	void *addr = (void *)ps->addr;
+
+	*is_done = false;
+	if (charged != 0 && !limit_charge_quietly(hpa->arena_index, charged))
+		return false;
+	if (!system->hugify(addr, OS_HUGEPAGE)) {
+		limit_discharge(hpa->arena_index, charged);
+		return false;
+	}
+	*is_done = !hpa->options.hugify_sync || system->collapse(addr, OS_HUGEPAGE);
+	return true;
+}
+
+static bool
+hugify_locked(struct hpa *hpa, uint64_t now)
+{
+	struct hpdata *ps = psset_pick_hugify(&hpa->set);
+	bool is_done;
+
+	if (hugify_due(hpa) > now)
+		return false;
+	const unsigned n_fresh = hpdata_pages() - ps->n_touched;
+	psset_update_begin(&hpa->set, ps);
+	ps->is_hugifying = true;
+	hpa_judge_locked(hpa, ps, now);
+	psset_update_end(&hpa->set, ps);
+	mutex_unlock(&hpa->lock);
+	/* Where it is advised but not yet done, the kernel will come to it. */
+	const bool is_huge = make_huge(hpa, ps, n_fresh * os_page_size, &is_done);
+	mutex_lock(&hpa->lock);
+	psset_update_begin(&hpa->set, ps);
+	ps->is_hugifying = false;
+	ps->is_huge = is_huge;
+	ps->n_failures += !is_huge;
+	/* Some were touched, and charged, meanwhile. */
+	if (is_huge)
+		limit_discharge(hpa->arena_index,
+		    (n_fresh - hpdata_touch_all(ps)) * os_page_size);
+	hpa_judge_locked(hpa, ps, hpa->central->system->now_ns());
+	psset_update_end(&hpa->set, ps);
+	hpa->stats.n_hugifies += is_huge;
+	hpa->stats.n_hugify_failures += !is_done;
+	return true;
+}
+
+/* What one step has cost, of BRIEF_STEPS; 0: there was nothing to do. */
+static unsigned
+step_locked(struct hpa *hpa)
+{
+	const uint64_t now = hpa->central->system->now_ns();
+
+	if (purge_by_amount_locked(hpa, now) || purge_by_time_locked(hpa, now))
+		return 1;
+	if (hugify_locked(hpa, now))
+		return hpa->options.hugify_sync ? COLLAPSE_STEPS : 1;
+	return 0;
+}
+
+static void
+work_locked(struct hpa *hpa, enum purge_extent how)
+{
+	/* Others make new work all the time: an end in any case. */
+	unsigned left = how == PURGE_BRIEFLY
+	    ? BRIEF_STEPS
+	    : 1024 + (unsigned)psset_pageslabs(&hpa->set),
+		 cost;
+
+	if (hpa->is_working)
+		return;
+	hpa->is_working = true;
+	while (left != 0 && (cost = step_locked(hpa)) != 0)
+		left -= cost < left ? cost : left;
+	hpa->is_working = false;
+}
+
+static void
+purge_everything_locked(struct hpa *hpa)
+{
+	struct list *last = hpa->all.prev, *at = hpa->all.next;
+	struct hpa_purge purge;
+
+	purge.n = 0;
+	/* Those that come behind the last one meanwhile are not part of it. */
+	for (bool is_end = list_is_empty(&hpa->all); !is_end; at = at->next) {
+		is_end = at == last;
+		(void)hpa_purge_add_locked(hpa, &purge,
+		    LIST_ENTRY(at, struct hpdata, all_link));
+		if (purge.n == HPA_PURGE_SLABS || (is_end && purge.n != 0))
+			(void)hpa_purge_locked(hpa, &purge);
+	}
+}
+
+void
+hpa_work(struct pai *self, enum purge_extent how)
+{
+	struct hpa *hpa = CONTAINER_OF(self, struct hpa, pai);
+
+	mutex_lock(&hpa->lock);
+	if (how == PURGE_EVERYTHING || limit_is_pressed())
+		purge_everything_locked(hpa);
+	if (how != PURGE_EVERYTHING)
+		work_locked(hpa, how);
+	hpa_publish_locked(hpa, hpa->central->system->now_ns());
+	mutex_unlock(&hpa->lock);
+}
+
+void
+hpa_set_decay_ms(struct hpa *hpa, ssize_t ms)
+{
+	mutex_lock(&hpa->lock);
+	store_relaxed(&hpa->decay_ms, ms);
+	/* The walk finds out what is due when. */
+	hpa->decay_due_ns = ms < 0 ? DEFERRED_NEVER : 0;
+	mutex_unlock(&hpa->lock);
+	hpa_work(&hpa->pai, PURGE_BY_CURVE);
+}

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: MIT */
+#include "page/hpa.h"
+
+#include <string.h>
+
+#include "config/options.h"
+#include "extent/emap.h"
+#include "page/limit.h"
+#include "harness/test.h"
+
+/* ---- a kernel that counts, and a clock that stands still ---------------------------------- */
+
+#define MS ((uint64_t)1000 * 1000)
+#define SECOND (1000 * MS)
+
+static struct {
+	uint64_t now_ns;
+	unsigned n_maps, n_unmaps, n_purges, n_hugifies, n_collapses, n_dehugifies;
+	size_t map_max; /* more is refused */
+	bool refuses_purge, refuses_hugify, refuses_collapse;
+} kernel;
+
+static void *
+fake_map(size_t size)
+{
+	if (size > kernel.map_max)
+		return NULL;
+	kernel.n_maps++;
+	return hpa_system_real.map(size);
+}
+
+static bool
+fake_unmap(void *addr, size_t size)
+{
+	kernel.n_unmaps++;
+	return hpa_system_real.unmap(addr, size);
+}
+
+static unsigned
+fake_purge(const struct iovec *ranges, unsigned n)
+{
+	if (kernel.refuses_purge)
+		return 0;
+	kernel.n_purges++;
+	return hpa_system_real.purge(ranges, n);
+}
+
+static bool
+fake_hugify(void *addr, size_t size)
+{
+	CHECK((uintptr_t)addr % OS_HUGEPAGE == 0 && size % OS_HUGEPAGE == 0);
+	kernel.n_hugifies += !kernel.refuses_hugify;
+	return !kernel.refuses_hugify;
+}
+
+static bool
+fake_collapse(void *addr, size_t size)
+{
+	(void)addr, (void)size;
+	kernel.n_collapses++;
+	return !kernel.refuses_collapse;
+}
+
+static bool
+fake_dehugify(void *addr, size_t size)
+{
+	(void)addr, (void)size;
+	kernel.n_dehugifies++;
+	return true;
+}
+
+static uint64_t
+fake_now(void)
+{
+	return kernel.now_ns;
+}
+
+static const struct hpa_system system_fake = { fake_map, fake_unmap, fake_purge,
+	fake_hugify, fake_collapse, fake_dehugify, fake_now };
+
+/* ---- a shard of its own ---------------------------------------------------------------------- */
+
+#define ARENA 4000 /* no arena has this index */
+#define EXTENTS 4096
+
+static struct {
+	struct base *base;
+	struct edata_pool pool;
+	struct hpa_central central;
+	struct hpa hpa;
+	struct edata *extents[EXTENTS];
+	unsigned n;
+} own;
+
+static const struct hpa_options plain = {
+	.slab_max_alloc = 64 << 10,
+	.hugification_threshold = OS_HUGEPAGE * 95 / 100,
+	.purge_threshold = 1,
+	.hugify_delay_ns = 10 * SECOND,
+	.min_purge_interval_ns = 5 * SECOND,
+	.dirty_mult = RATIO_ONE / 4,
+	.max_purge_pageslabs = -1,
+	.style = HPA_STYLE_LAZY,
+};
+
+static struct hpa *
+begin(const struct hpa_options *options, ssize_t decay_ms)
+{
+	memset(&own, 0, sizeof own);
+	memset(&kernel, 0, sizeof kernel);
+	kernel.now_ns = 1000 * SECOND;
+	kernel.map_max = SIZE_MAX;
+	own.base = base_new(base_map_system, base_unmap_system, NULL);
+	REQUIRE(own.base != NULL);
+	edata_pool_init(&own.pool, own.base);
+	hpa_central_init(&own.central, &system_fake);
+	hpa_init(&own.hpa, ARENA, own.base, &own.pool, &own.central, options, decay_ms);
+	return &own.hpa;
+}
+
+static struct edata *
+alloc(size_t pages, bool zero)
+{
+	const struct page_request request = { .size = pages * os_page_size,
+		.alignment = os_page_size,
+		.use = USE_LARGE,
+		.zero = zero };
+	bool deferred = false;
+	struct edata *e = own.hpa.pai.alloc(&own.hpa.pai, &request, &deferred);
+
+	if (e != NULL) {
+		REQUIRE(own.n < EXTENTS);
+		own.extents[own.n++] = e;
+		CHECK(emap_lookup(edata_base(e)) == e);
+	}
+	CHECK_EQ(deferred,
+	    own.hpa.pai.time_until_deferred_work(&own.hpa.pai) != DEFERRED_NEVER);
+	return e;
+}
+
+static void
+dalloc_from(unsigned first)
+{
+	bool deferred = false;
+
+	while (own.n > first) {
+		struct edata *e = own.extents[--own.n];
+		void *p = edata_base(e);
+		own.hpa.pai.dalloc(&own.hpa.pai, e, &deferred);
+		CHECK(emap_lookup_any(p) == NULL);
+	}
+}
+
+/* n pageslabs without a free page, in extents of eight. */
+static unsigned
+fill(unsigned n)
+{
+	const unsigned first = own.n;
+
+	for (unsigned i = 0; i < n * hpdata_pages() / 8; i++)
+		REQUIRE(alloc(8, false) != NULL);
+	return first;
+}
+
+static void
+work(void)
+{
+	own.hpa.pai.work(&own.hpa.pai, PURGE_BY_CURVE);
+	hpa_check(&own.hpa);
+}
+
+static uint64_t
+time_until(void)
+{
+	return own.hpa.pai.time_until_deferred_work(&own.hpa.pai);
+}
+
+static size_t
+dirty(void)
+{
+	return hpa_count_pages(&own.hpa).dirty;
+}
+
+static void
+end(void)
+{
+	dalloc_from(0);
+	hpa_check(&own.hpa);
+	CHECK_EQ(hpa_count_pages(&own.hpa).active, 0);
+	const size_t n = psset_pageslabs(&own.hpa.set);
+	hpa_destroy(&own.hpa);
+	CHECK_EQ(kernel.n_unmaps, n);
+	CHECK_EQ(limit_used(), 0);
+	CHECK_EQ(own.pool.n_free, load_relaxed(&own.pool.n_all));
+}
+
+/* ---- allocation ------------------------------------------------------------------------------ */
+
+TEST(pages_not_touched_read_as_zero_and_others_are_cleared_when_asked)
+{
+	begin(&plain, 10000);
+	char *fresh = edata_base(alloc(3, true));
+	for (size_t i = 0; i < 3 * os_page_size; i++)
+		REQUIRE(fresh[i] == 0);
+	memset(fresh, 1, 3 * os_page_size);
+	dalloc_from(0);
+	char *used = edata_base(alloc(4, true));
+	CHECK(used == fresh);
+	for (size_t i = 0; i < 4 * os_page_size; i++)
+		REQUIRE(used[i] == 0);
+	CHECK_EQ(hpa_count_pages(&own.hpa).active, 4);
+	CHECK_EQ(hpa_count_pages(&own.hpa).retained, hpdata_pages() - 4);
+	end();
+}
+
+TEST(a_batch_comes_from_one_pageslab_and_never_maps_for_more_than_one)
+{
+	const struct page_request request = {
+		.size = 16 * os_page_size, .alignment = os_page_size, .use = USE_SLAB
+	};
+	struct list extents;
+	bool deferred = false;
+
+	struct hpa *hpa = begin(&plain, -1);
+	list_init(&extents);
+	CHECK_EQ(hpa->pai.alloc_batch(&hpa->pai, &request, 5, &extents, &deferred), 5);
+	CHECK_EQ(hpa->stats.alloc[5].extents_per_ps, 1);
+	CHECK_EQ(hpa->stats.alloc[5].pages_per_ps, 80);
+	LIST_FOR_EACH (l, &extents) {
+		const struct edata *e = LIST_ENTRY(l, struct edata, link);
+		CHECK(emap_lookup((char *)edata_base(e) + 7 * os_page_size) == e);
+	}
+	/* Until two fit: three are asked for, two come. */
+	unsigned n = 5;
+	while (hpdata_pages() / 16 - n > 2)
+		n += hpa->pai.alloc_batch(&hpa->pai, &request, 1, &extents, &deferred);
+	CHECK_EQ(hpa->pai.alloc_batch(&hpa->pai, &request, 3, &extents, &deferred), 2);
+	CHECK_EQ(psset_pageslabs(&hpa->set), 1);
+	hpa->pai.dalloc_batch(&hpa->pai, &extents, &deferred);
+	CHECK(list_is_empty(&extents));
+	end();
+}
+
+TEST(without_memory_there_is_no_extent_and_with_little_there_are_some)
+{
+	begin(&plain, -1);
+	kernel.map_max = 0;
+	CHECK(alloc(1, false) == NULL);
+	kernel.map_max = OS_HUGEPAGE;
+	CHECK(alloc(1, false) != NULL);
+	CHECK_EQ(kernel.n_maps, 1);
+	end();
+}
+
+/* ---- huge pages ------------------------------------------------------------------------------ */
+
+TEST(a_full_pageslab_is_made_huge_after_the_delay_if_it_is_full_still)
+{
+	begin(&plain, -1);
+	fill(1);
+	CHECK_EQ(time_until(), 10 * SECOND);
+	kernel.now_ns += 10 * SECOND - 1;
+	work();
+	CHECK_EQ(kernel.n_hugifies, 0);
+	/* Not any more, for a moment: the delay begins anew. */
+	dalloc_from(own.n - 8);
+	CHECK_EQ(time_until(), DEFERRED_NEVER);
+	fill(1);
+	kernel.now_ns += 1;
+	work();
+	CHECK_EQ(kernel.n_hugifies, 0);
+	kernel.now_ns += 10 * SECOND - 1;
+	CHECK_EQ(time_until(), 0);
+	work();
+	CHECK_EQ(kernel.n_hugifies, 1);
+	CHECK_EQ(kernel.n_collapses, 0);
+	CHECK_EQ(own.hpa.stats.n_hugifies, 1);
+	end();
+}
+
+TEST(a_huge_pageslab_is_touched_as_a_whole)
+{
+	begin(&plain, -1);
+	for (unsigned i = 0; i < hpdata_pages() * 97 / 100; i++)
+		REQUIRE(alloc(1, false) != NULL);
+	CHECK(hpa_count_pages(&own.hpa).retained != 0);
+	kernel.now_ns += 10 * SECOND;
+	work();
+	CHECK_EQ(hpa_count_pages(&own.hpa).retained, 0);
+	CHECK_EQ(limit_used(), OS_HUGEPAGE);
+	end();
+}
+
+TEST(a_pageslab_that_cannot_be_made_huge_is_tried_a_few_times)
+{
+	begin(&plain, -1);
+	kernel.refuses_hugify = true;
+	fill(1);
+	for (unsigned i = 0; i < 10; i++) {
+		kernel.now_ns += 10 * SECOND;
+		work();
+	}
+	CHECK_EQ(own.hpa.stats.n_hugify_failures, HPA_HUGIFY_TRIES);
+	CHECK_EQ(own.hpa.stats.n_hugifies, 0);
+	CHECK_EQ(time_until(), DEFERRED_NEVER);
+	end();
+}
+
+TEST(collapsing_is_asked_for_where_the_option_says_so)
+{
+	struct hpa_options options = plain;
+
+	options.hugify_sync = true;
+	begin(&options, -1);
+	kernel.refuses_collapse = true;
+	fill(2);
+	kernel.now_ns += 10 * SECOND;
+	work();
+	CHECK_EQ(kernel.n_collapses, 2);
+	CHECK_EQ(own.hpa.stats.n_hugify_failures, 2);
+	/* The kernel has been advised, and may come to it. */
+	CHECK_EQ(own.hpa.stats.n_hugifies, 2);
+	CHECK_EQ(time_until(), DEFERRED_NEVER);
+	end();
+}
+
+TEST(a_thread_of_the_program_makes_only_a_few_pageslabs_huge)
+{
+	struct hpa_options options = plain;
+
+	options.hugify_sync = true;
+	begin(&options, -1);
+	fill(8);
+	kernel.now_ns += 10 * SECOND;
+	own.hpa.pai.work(&own.hpa.pai, PURGE_BRIEFLY);
+	CHECK_EQ(kernel.n_hugifies, 4);
+	CHECK_EQ(time_until(), 0);
+	own.hpa.pai.work(&own.hpa.pai, PURGE_BRIEFLY);
+	CHECK_EQ(kernel.n_hugifies, 8);
+	end();
+}
+
+TEST(an_eager_shard_takes_pageslabs_for_huge_and_asks_for_nothing)
+{
+	struct hpa_options options = plain;
+
+	options.style = HPA_STYLE_EAGER;
+	begin(&options, -1);
+	fill(1);
+	CHECK_EQ(own.hpa.set.all[PSSET_HUGE].n_pageslabs, 1);
+	kernel.now_ns += 100 * SECOND;
+	work();
+	dalloc_from(0);
+	own.hpa.pai.work(&own.hpa.pai, PURGE_EVERYTHING);
+	CHECK_EQ(dirty(), 0);
+	CHECK_EQ(kernel.n_hugifies + kernel.n_dehugifies, 0);
+	end();
+}
+
+/* ---- purging --------------------------------------------------------------------------------- */
+
+TEST(too_many_dirty_pages_are_purged_a_round_at_a_time)
+{
+	begin(&plain, 1000000);
+	const unsigned first = fill(4);
+	fill(4);
+	dalloc_from(first + 5 * hpdata_pages() / 8);
+	/* Five of eight are left, three are dirty. */
+	CHECK_EQ(time_until(), 0);
+	work();
+	CHECK(dirty() <= 5 * hpdata_pages() / 4);
+	CHECK_EQ(own.hpa.stats.n_purge_passes, 1);
+	CHECK_EQ(kernel.n_purges, 1);
+	/* Empty ones go whole: no more than needed. */
+	CHECK_EQ(own.hpa.stats.n_purges, 2);
+	dalloc_from(first + 3 * hpdata_pages() / 8);
+	work();
+	CHECK_EQ(own.hpa.stats.n_purge_passes, 1);
+	CHECK_EQ(time_until(), 5 * SECOND);
+	kernel.now_ns += 5 * SECOND;
+	work();
+	CHECK_EQ(own.hpa.stats.n_purge_passes, 2);
+	CHECK(dirty() <= 3 * hpdata_pages() / 4);
+	end();
+}
+
+TEST(what_has_been_dirty_for_the_decay_time_is_purged_whatever_its_share)
+{
+	begin(&plain, 10000);
+	fill(2);
+	dalloc_from(own.n - 7);
+	CHECK_EQ(dirty(), 7 * 8);
+	CHECK_EQ(time_until(), 10 * SECOND);
+	kernel.now_ns += 10 * SECOND;
+	work();
+	CHECK_EQ(dirty(), 0);
+	/* Both were full all that time: the other one is huge. */
+	CHECK_EQ(kernel.n_hugifies, 1);
+	CHECK_EQ(kernel.n_dehugifies, 0);
+	end();
+}
+
+TEST(what_is_about_to_be_huge_is_not_purged_by_time)
+{
+	begin(&plain, 5000);
+	fill(1);
+	dalloc_from(own.n - 1);
+	CHECK_EQ(time_until(), 10 * SECOND);
+	kernel.now_ns += 10 * SECOND;
+	work();
+	CHECK_EQ(kernel.n_purges, 0);
+	CHECK_EQ(kernel.n_hugifies, 1);
+	end();
+}
+
+TEST(a_huge_pageslab_is_made_small_before_it_is_purged_but_keeps_a_tenth)
+{
+	begin(&plain, 10000);
+	const unsigned first = fill(1);
+	kernel.now_ns += 10 * SECOND;
+	work();
+	CHECK_EQ(kernel.n_hugifies, 1);
+	dalloc_from(first + hpdata_pages() / 8 * 95 / 100);
+	CHECK(dirty() != 0);
+	kernel.now_ns += 100 * SECOND;
+	CHECK_EQ(time_until(), DEFERRED_NEVER);
+	work();
+	CHECK_EQ(kernel.n_dehugifies, 0);
+	dalloc_from(first + hpdata_pages() / 8 / 2);
+	kernel.now_ns += 10 * SECOND;
+	work();
+	CHECK_EQ(kernel.n_dehugifies, 1);
+	CHECK_EQ(dirty(), 0);
+	CHECK_EQ(own.hpa.set.all[PSSET_HUGE].n_pageslabs, 0);
+	end();
+}
+
+TEST(without_decay_nothing_stays_and_with_never_all_does)
+{
+	begin(&plain, 0);
+	unsigned first = fill(1);
+	dalloc_from(first + 1);
+	CHECK_EQ(dirty(), 0);
+	end();
+
+	begin(&plain, -1);
+	first = fill(4);
+	dalloc_from(first + 1);
+	CHECK_EQ(time_until(), DEFERRED_NEVER);
+	kernel.now_ns += 1000 * SECOND;
+	work();
+	CHECK_EQ(dirty(), 4 * hpdata_pages() - 8);
+	hpa_set_decay_ms(&own.hpa, 10000);
+	kernel.now_ns += 10 * SECOND;
+	work();
+	CHECK_EQ(dirty(), 0);
+	end();
+}
+
+TEST(what_the_kernel_does_not_purge_stays_dirty_and_is_tried_again_later)
+{
+	begin(&plain, 10000);
+	const unsigned first = fill(2);
+	dalloc_from(first + 1);
+	kernel.refuses_purge = true;
+	work();
+	kernel.now_ns += 10 * SECOND;
+	work();
+	own.hpa.pai.work(&own.hpa.pai, PURGE_EVERYTHING);
+	CHECK_EQ(dirty(), 2 * hpdata_pages() - 8);
+	CHECK(time_until() != 0 && time_until() != DEFERRED_NEVER);
+	kernel.refuses_purge = false;
+	own.hpa.pai.work(&own.hpa.pai, PURGE_EVERYTHING);
+	CHECK_EQ(dirty(), 0);
+	CHECK_EQ(limit_used(), 8 * os_page_size);
+	end();
+}
+
+TEST(many_ranges_are_purged_in_few_calls)
+{
+	begin(&plain, -1);
+	fill(40);
+	/* Every other one. */
+	bool deferred = false;
+	unsigned kept = 0;
+	for (unsigned i = 0; i < own.n; i++)
+		if (i % 2 == 0)
+			own.hpa.pai.dalloc(&own.hpa.pai, own.extents[i], &deferred);
+		else
+			own.extents[kept++] = own.extents[i];
+	own.n = kept;
+	own.hpa.pai.work(&own.hpa.pai, PURGE_EVERYTHING);
+	hpa_check(&own.hpa);
+	CHECK_EQ(dirty(), 0);
+	CHECK_EQ(own.hpa.stats.n_purges, kept);
+	CHECK(kernel.n_purges <= kept / OS_PURGE_MANY + 40 / HPA_PURGE_SLABS + 1);
+	end();
+}
