@@ -71,6 +71,16 @@ gather_sec(struct sec *sec, struct arena_figures *a)
 	return s.bytes;
 }
 
+/* Address space for page slabs that no arena has taken yet. */
+static size_t
+unused_bytes(struct hpa_central *central)
+{
+	mutex_lock(&central->lock);
+	const size_t bytes = central->end - central->next;
+	mutex_unlock(&central->lock);
+	return bytes;
+}
+
 size_t
 gather_hpa(struct hpa *hpa, struct sec *sec, struct arena_record *r)
 {
@@ -92,6 +102,8 @@ gather_hpa(struct hpa *hpa, struct sec *sec, struct arena_record *r)
 	a->pdirty += f->shard.ndirty + cached;
 	a->mapped += touched * os_page_size;
 	a->retained += (all - touched) * os_page_size;
+	if (hpa->arena_index == 0)
+		a->retained += unused_bytes(hpa->central);
 	return (huge - f->slabs.nactive_huge - f->slabs.ndirty_huge) * os_page_size;
 }
 

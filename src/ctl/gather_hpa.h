@@ -9,6 +9,7 @@
  *	arena's active pages = the PAC's + hpa_shard.nactive - hpa_sec_bytes
  *	arena's dirty pages  = the PAC's + hpa_shard.ndirty + hpa_sec_bytes
  *	retained             = the PAC's + what is neither active nor dirty in page slabs
+ *	                       (arena 0: + address space for page slabs that no arena has)
  */
 #ifndef TRACT_CTL_GATHER_HPA_H
 #define TRACT_CTL_GATHER_HPA_H
