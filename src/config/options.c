@@ -392,12 +392,58 @@ withdraw(enum option_index index, int *choice, int instead, const char *why,
 		abort_on_conf(print);
 }
 
+/* A switch for which this system, or another option, is not right. */
+static void
+switch_off(enum option_index index, bool *value, const char *why,
+    void (*print)(const char *line))
+{
+	struct line line;
+
+	*value = false;
+	if (!option_was_set(index))
+		return;
+	line_begin(&line);
+	fmt_print(&line.f, "%s: %s:true", why, option_table[index].field.name);
+	print(line_end(&line));
+	if (opt.abort_conf)
+		abort_on_conf(print);
+}
+
+/* Larger huge pages, as kernels with pages of 64 KiB have, would mostly lie idle. */
+#define HPA_HUGEPAGE_MAX ((size_t)16 << 20)
+
+/* Why there can be no huge page allocator; NULL: there can. */
+static const char *
+hpa_obstacle(void)
+{
+	if (OS_HUGEPAGE > HPA_HUGEPAGE_MAX)
+		return "Huge pages are too large";
+	if (os_thp_mode == OS_THP_UNSUPPORTED)
+		return "No THP support";
+	if (!os_overcommits)
+		return "The kernel does not overcommit";
+	return opt.retain ? NULL : "Needs retain:true";
+}
+
+static void
+check_hpa(void (*print)(const char *line))
+{
+	const char *obstacle = opt.hpa ? hpa_obstacle() : NULL;
+
+	if (obstacle != NULL)
+		switch_off(OPTION_hpa, &opt.hpa, obstacle, print);
+	if (opt.hpa_hugify_sync && !os_pages_can_collapse())
+		switch_off(OPTION_hpa_hugify_sync, &opt.hpa_hugify_sync,
+		    "No MADV_COLLAPSE", print);
+}
+
 /* What only shows when options are seen together, and with the system. */
 static void
 check_together(void (*print)(const char *line))
 {
 	if (os_thp_mode == OS_THP_UNSUPPORTED)
 		withdraw(OPTION_thp, &opt.thp, THP_DEFAULT, "No THP support", print);
+	check_hpa(print);
 	if (!CONFIG_DSS || !os_has_sbrk)
 		withdraw(OPTION_dss, &opt.dss, DSS_DISABLED, "Error setting dss", print);
 	if (opt.process_madvise_max_batch != 0 && !os_pages_can_purge_many())

@@ -15,8 +15,9 @@
  *	Invalid conf value        not a value of that option
  *	Out-of-range conf value   the option keeps its former value
  *	Invalid settings for KEY  the same of a list
- *	No THP support, Error setting dss
- *	                          this kernel, or this libc, has not what the choice needs
+ *	No THP support, No MADV_COLLAPSE, The kernel does not overcommit, Huge pages are too large,
+ *	Error setting dss         this kernel, or this libc, has not what the choice needs
+ *	Needs retain:true         another option is in its way
  *	Malformed conf string     no key has that character; the rest is dropped
  *	Conf string ends with key, Conf string ends with comma
  * and these do not:

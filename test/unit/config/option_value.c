@@ -137,6 +137,16 @@ missing_here(const char **instead)
 		*instead = "disabled";
 		return "Error setting dss";
 	}
+	if (row == &option_table[OPTION_hpa]
+	    && (os_thp_mode == OS_THP_UNSUPPORTED || !os_overcommits)) {
+		*instead = "false";
+		return os_overcommits ? "No THP support"
+				      : "The kernel does not overcommit";
+	}
+	if (row == &option_table[OPTION_hpa_hugify_sync] && !os_pages_can_collapse()) {
+		*instead = "false";
+		return "No MADV_COLLAPSE";
+	}
 	return NULL;
 }
 
@@ -535,12 +545,12 @@ TEST(a_later_value_replaces_a_list_or_text_whole)
 
 TEST(an_option_knows_whether_it_was_set)
 {
-	read_conf("dirty_decay_ms:5,lg_tcache_max:10,hpa:true,stats_print_opts:",
+	read_conf("dirty_decay_ms:5,lg_tcache_max:10,prof:true,stats_print_opts:",
 	    catch_line);
 	CHECK(option_was_set(OPTION_dirty_decay_ms));
 	CHECK(option_was_set(OPTION_tcache_max));
 	CHECK(option_was_set(OPTION_stats_print_opts));
-	CHECK(!option_was_set(OPTION_hpa)); /* not taken */
+	CHECK(!option_was_set(OPTION_prof)); /* not taken */
 	read_conf("dirty_decay_ms:default", catch_line);
 	CHECK(!option_was_set(OPTION_dirty_decay_ms));
 }

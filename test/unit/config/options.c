@@ -405,6 +405,33 @@ TEST(abort_conf_makes_every_countable_error_fatal)
 	}
 }
 
+TEST(huge_pages_are_switched_off_where_they_cannot_be)
+{
+	const enum os_thp mode = os_thp_mode;
+
+	os_thp_mode = OS_THP_UNSUPPORTED;
+	read_conf("hpa:true");
+	CHECK_STR(printed, "<tract>: No THP support: hpa:true\n");
+	CHECK(!opt.hpa);
+	read_conf("hpa:false");
+	CHECK_STR(printed, "");
+	os_thp_mode = OS_THP_MADVISE;
+	read_conf("hpa:true");
+	CHECK_STR(printed, "");
+	CHECK(opt.hpa);
+	read_conf("hpa:true,retain:false");
+	CHECK_STR(printed, "<tract>: Needs retain:true: hpa:true\n");
+	CHECK(!opt.hpa && !opt.retain);
+	os_overcommits = false;
+	read_conf("hpa:true");
+	CHECK_STR(printed, "<tract>: The kernel does not overcommit: hpa:true\n");
+	CHECK(!opt.hpa);
+	os_overcommits = true;
+	fatal_text = "retain:false,hpa:true,abort_conf:true";
+	test_dies(read_fatal, "<tract>: Needs retain:true: hpa:true");
+	os_thp_mode = mode;
+}
+
 TEST(prof_leak_error_wants_prof_final)
 {
 	read_conf("prof_leak_error:true");
@@ -420,12 +447,12 @@ TEST(confirm_conf_names_what_is_only_read_back)
 {
 	static const char parameters[] =
 	    "<tract>: Read back, but of features not in this "
-	    "version: hpa_sec_nshards,lg_prof_sample\n",
+	    "version: prof_prefix,lg_prof_sample\n",
 			  shapes[] = "<tract>: Read back, but without a counterpart in "
 				     "tract: bin_shards\n";
 
 	read_conf("bin_shards:1-160:2,tcache_nslots_large:30,lg_prof_sample:18,"
-		  "hpa_sec_nshards:3,narenas:1,confirm_conf:true");
+		  "prof_prefix:x,narenas:1,confirm_conf:true");
 	CHECK(strstr(printed, parameters) != NULL);
 	CHECK(strstr(printed, shapes) != NULL);
 	CHECK(strstr(printed, "Set conf value: bin_shards:1-160:2\n") != NULL);

@@ -8,7 +8,7 @@
 #include "page/sec.h"
 
 #define ARENA 4002 /* no arena has this index */
-#define N 24 /* a pageslab has 128 pages at least */
+#define N 24       /* a pageslab has 128 pages at least */
 
 static struct hpa_central central;
 static struct edata_pool pool;
