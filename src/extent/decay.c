@@ -54,6 +54,7 @@ void
 decay_restart(struct decay *d, ssize_t ms, uint64_t now_ns, size_t npages)
 {
 	set_time(d, ms, now_ns);
+	d->has_ended = false;
 	memset(d->backlog, 0, DECAY_EPOCHS * sizeof d->backlog[0]);
 	d->backlog[DECAY_EPOCHS - 1] = npages;
 	d->n_last = npages;
@@ -69,8 +70,24 @@ decay_init(struct decay *d, size_t backlog[DECAY_EPOCHS], ssize_t ms, uint64_t n
 	set_time(d, ms, now_ns);
 }
 
-bool
-decay_advance(struct decay *d, uint64_t now_ns, size_t npages)
+/*
+ * Of `passed' intervals, how many are over since the last pages came?  Where nobody looks for long,
+ * they must not be young when somebody does.
+ */
+static size_t
+age_of_last(const struct decay *d, uint64_t passed)
+{
+	const uint64_t came_ns = load_relaxed(&d->came_ns);
+	const uint64_t end_ns = d->epoch_ns + passed * d->interval_ns;
+
+	/* Whoever let them come did not say so, or the clock stepped back. */
+	if (came_ns < d->epoch_ns || came_ns >= end_ns)
+		return 0;
+	return (size_t)((end_ns - came_ns) / d->interval_ns);
+}
+
+static bool
+advance(struct decay *d, uint64_t now_ns, size_t npages)
 {
 	if (decay_get_ms(d) <= 0)
 		return false;
@@ -84,11 +101,35 @@ decay_advance(struct decay *d, uint64_t now_ns, size_t npages)
 	memmove(d->backlog, d->backlog + shift,
 	    (DECAY_EPOCHS - shift) * sizeof d->backlog[0]);
 	memset(d->backlog + DECAY_EPOCHS - shift, 0, shift * sizeof d->backlog[0]);
-	d->backlog[DECAY_EPOCHS - 1] = npages > d->n_last ? npages - d->n_last : 0;
+	const size_t age = age_of_last(d, passed);
+	if (npages > d->n_last && age < DECAY_EPOCHS)
+		d->backlog[DECAY_EPOCHS - 1 - age] += npages - d->n_last;
 	d->n_last = npages;
 	d->epoch_ns += passed * d->interval_ns;
 	set_deadline(d);
 	return true;
+}
+
+bool
+decay_advance(struct decay *d, uint64_t now_ns, size_t npages)
+{
+	const bool has_ended = advance(d, now_ns, npages) || d->has_ended;
+
+	d->has_ended = false;
+	return has_ended;
+}
+
+void
+decay_come(struct decay *d, uint64_t now_ns, size_t npages)
+{
+	/* Relaxed, before the lock, too: who comes second finds it done. */
+	if (now_ns - load_relaxed(&d->came_ns) > d->interval_ns
+	    && mutex_trylock(&d->lock)) {
+		if (advance(d, now_ns, npages))
+			d->has_ended = true;
+		mutex_unlock(&d->lock);
+	}
+	store_relaxed(&d->came_ns, now_ns);
 }
 
 void

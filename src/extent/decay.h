@@ -24,10 +24,12 @@
 #define DECAY_MS_MAX ((ssize_t)(UINT64_MAX / 1000000 / 2))
 
 struct decay {
-	struct mutex lock;   /* rank DECAY */
-	_Atomic(ssize_t) ms; /* written under lock; relaxed readers */
+	struct mutex lock;         /* rank DECAY */
+	_Atomic(ssize_t) ms;       /* written under lock; relaxed readers */
+	_Atomic(uint64_t) came_ns; /* when pages came last; relaxed, a hint */
 	/* Guarded by lock. */
 	bool is_purging; /* a thread purges by the curve, with the lock free */
+	bool has_ended;  /* an epoch has, in decay_come: nobody has been told */
 	uint64_t interval_ns;
 	uint64_t epoch_ns;    /* start of the running epoch */
 	uint64_t deadline_ns; /* its jittered end */
@@ -45,6 +47,13 @@ void decay_init(struct decay *d, size_t backlog[DECAY_EPOCHS], ssize_t ms,
     uint64_t now_ns);
 /* A new time: all of the `npages' present count as fresh. */
 void decay_restart(struct decay *d, ssize_t ms, uint64_t now_ns, size_t npages);
+/*
+ * Pages come, besides `npages' that are unused already.  Those that no epoch has counted are as old
+ * as the last of them, however late somebody looks; after a pause they are counted here.  The caller
+ * does not hold lock.
+ */
+void decay_come(struct decay *d, uint64_t now_ns, size_t npages);
+
 /* Let time pass; true when an epoch has ended. `npages': how many are unused now. */
 bool decay_advance(struct decay *d, uint64_t now_ns, size_t npages);
 /* After purging: so many are left. */

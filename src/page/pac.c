@@ -430,6 +430,7 @@ file_free(struct pac *pac, struct edata *e, bool *deferred)
 		pac_purge_now(pac, e);
 		return;
 	}
+	decay_come(&pac->decay[DECAY_DIRTY], os_clock_coarse_ns(), pac_dirty_pages(pac));
 	ecache_put(&pac->dirty, e);
 	if (decay_get_ms(&pac->decay[DECAY_DIRTY]) == 0)
 		pac_decay(pac, PURGE_BY_CURVE);

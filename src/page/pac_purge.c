@@ -161,10 +161,13 @@ purge(struct pac *pac, enum decay_kind kind, struct edata *e, enum purge_extent 
 	fetch_add_relaxed(&pac->stats.purged[kind].n_pages, pages);
 	if (kind == DECAY_DIRTY && how == PURGE_BY_CURVE
 	    && decay_get_ms(&pac->decay[DECAY_MUZZY]) != 0
-	    && ehooks_purge_lazy(pac->ehooks, edata_base(e), e->size, 0, e->size))
+	    && ehooks_purge_lazy(pac->ehooks, edata_base(e), e->size, 0, e->size)) {
+		decay_come(&pac->decay[DECAY_MUZZY], os_clock_coarse_ns(),
+		    pac_muzzy_pages(pac));
 		ecache_put(&pac->muzzy, e);
-	else
+	} else {
 		dispose(pac, e);
+	}
 }
 
 void

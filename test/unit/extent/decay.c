@@ -29,8 +29,8 @@ share_at(long double x)
 	return x >= 1 ? 0 : 1 - x * x * x * (x * (6 * x - 15) + 10);
 }
 
-/* A weight is the curve rounded up, so a limit of n pages is never one too low, nor too high by more
- * than n / 2^24 pages. */
+/* A weight is the curve rounded up, so a limit of n pages is never one too low, nor too high by
+ * more than n / 2^24 pages. */
 static bool
 is_limit(size_t limit, long double exact, size_t n)
 {
@@ -83,7 +83,7 @@ TEST(a_step_decays_by_the_curve)
 }
 
 /* r pages an interval for ever: what may stay is r times the area under the curve, half a decay
- * time.  Two intervals' come at once here: the middles of 100 strips, which give the area exactly. */
+ * time.  Two intervals' come at once here: the middles of 100 strips give the area exactly. */
 TEST(a_ramp_comes_to_rest_at_half_of_what_a_decay_time_brings)
 {
 	const size_t r = 12345;
@@ -365,4 +365,45 @@ TEST(time_until_work_is_what_epoch_by_epoch_would_show)
 		const unsigned exact = intervals_until(d, npages, threshold);
 		CHECK_EQ(due, exact * INTERVAL);
 	}
+}
+
+TEST(pages_are_as_old_as_the_last_of_them_however_late_somebody_looks)
+{
+	struct decay *d = new_decay(1000, SECOND);
+
+	/* Some are counted; more come 7 ms later, and nobody looks for half a decay time. */
+	CHECK(decay_advance(d, SECOND + 2 * INTERVAL, 100000));
+	decay_come(d, SECOND + 2 * INTERVAL + 7 * MS_NS, 100000);
+	CHECK(decay_advance(d, SECOND + 102 * INTERVAL, 300000));
+	CHECK(is_limit(decay_limit(d),
+	    share_at(101 / 200.0L) * 100000 + share_at(99 / 200.0L) * 200000, 300000));
+	CHECK(decay_advance(d, SECOND + 210 * INTERVAL, 300000));
+	CHECK_EQ(decay_limit(d), 0);
+	/* Before this epoch, or after it: not known, so fresh. */
+	d->came_ns = SECOND + 205 * INTERVAL;
+	CHECK(decay_advance(d, SECOND + 250 * INTERVAL, 400000));
+	CHECK(decay_limit(d) > 99990 && decay_limit(d) <= 100000);
+	d->came_ns = 2000 * SECOND;
+	CHECK(decay_advance(d, SECOND + 500 * INTERVAL, 500000));
+	CHECK(decay_limit(d) > 99990 && decay_limit(d) <= 100000);
+}
+
+TEST(pages_that_come_do_not_make_those_young_that_came_before_a_pause)
+{
+	struct decay *d = new_decay(1000, SECOND);
+
+	decay_come(d, SECOND + 1, 0);
+	/* 100000 came then, and one more after a decay time, before anybody looks. */
+	decay_come(d, SECOND + 250 * INTERVAL, 100000);
+	CHECK(decay_advance(d, SECOND + 250 * INTERVAL, 100001));
+	CHECK(decay_limit(d) <= 1);
+	/* That an epoch has ended is told once. */
+	CHECK(!decay_advance(d, SECOND + 250 * INTERVAL, 100001));
+	/* Many that come without a pause are one epoch after the other, too. */
+	size_t n = 100001;
+	uint64_t now = SECOND + 250 * INTERVAL;
+	for (unsigned i = 0; i < 4000; i++, now += INTERVAL / 10, n += 10)
+		decay_come(d, now, n);
+	CHECK(decay_advance(d, now + INTERVAL, n));
+	CHECK(decay_limit(d) <= n - 100000);
 }
