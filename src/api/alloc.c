@@ -16,8 +16,10 @@
 #include "base/fmt.h"
 #include "cache/explicit.h"
 #include "config/options.h"
+#include "ctl/relief.h"
 #include "os/os.h"
 #include "os/pages.h"
+#include "page/limit.h"
 #include "thread/count.h"
 
 uint8_t medium_lookup[SC_OWNED_MAX / MEDIUM_STEP + 1] EARLY;
@@ -204,6 +206,22 @@ alloc_found(const struct alloc_request *r, struct thread *thread, size_t usable,
 	    : alloc_sized(r, arena, tc, usable);
 }
 
+/* The hard limit was in the way: with what tract can do without, then with what the program can. */
+static COLD void *
+alloc_at_limit(const struct alloc_request *r, struct thread *thread, size_t usable,
+    size_t alignment)
+{
+	void *p = NULL;
+
+	if (relief_purge())
+		p = alloc_found(r, thread, usable, alignment);
+	if (p == NULL && relief_ask(usable))
+		p = alloc_found(r, thread, usable, alignment);
+	if (p == NULL)
+		relief_failed();
+	return p;
+}
+
 /*
  * The whole rule: from there, counted and filled or not.
  */
@@ -219,7 +237,10 @@ alloc_requested(const struct alloc_request *r)
 	if (usable == SIZE_TOO_LARGE)
 		return NULL;
 	struct thread *thread = thread_start();
+	const uint64_t refused = limit_refusals();
 	void *p = alloc_found(r, thread, usable, alignment);
+	if (UNLIKELY(p == NULL) && limit_refusals() != refused)
+		p = alloc_at_limit(r, thread, usable, alignment);
 	if (p == NULL)
 		return NULL;
 	count_allocated(thread, usable);
@@ -296,7 +317,8 @@ large(size_t size, struct tcache *tc)
 
 	if (UNLIKELY(tc == &tcache_none || usable == SIZE_TOO_LARGE))
 		return alloc_unusual(size);
-	return alloc_extent(oversize_arena(tc->arena, usable), tc, usable, 1, ZERO_NO);
+	void *p = alloc_extent(oversize_arena(tc->arena, usable), tc, usable, 1, ZERO_NO);
+	return LIKELY(p != NULL) ? p : alloc_unusual(size);
 }
 
 NOINLINE void *

@@ -13,6 +13,7 @@
 #include "config/options.h"
 #include "config/size_class.h"
 #include "ctl/background.h"
+#include "ctl/relief.h"
 #include "os/os.h"
 #include "os/pages.h"
 #include "os/thread.h"
@@ -130,6 +131,7 @@ boot_rest(void)
 	unsigned modes = 0;
 
 	say_lines();
+	relief_boot();
 	tcache_trim_boot();
 	if (opt.zero || opt.junk != JUNK_FALSE)
 		modes |= MODE_FILLING;

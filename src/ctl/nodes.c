@@ -232,6 +232,7 @@ struct ctl_table {
 	TABLE(ARENAS, ACTS(arenas)) \
 	TABLE(BIN_VALUES, VALUES(bin_value, locate_bin_values)) \
 	TABLE(LEXTENT_VALUE, VALUES(lextent_value, locate_lextent_value)) \
+	TABLE(LIMIT, ACTS(limit)) \
 	TABLE(PROF, ACTS(prof)) \
 	TABLE(PROF_STATS, ACTS(prof_stats)) \
 	TABLE(TOTAL, STATS(total, locate_total)) \
@@ -287,6 +288,7 @@ static const struct {
 	{ "arenas", 0, TABLE_ARENAS },
 	{ "arenas.bin.<bin>", 0, TABLE_BIN_VALUES },
 	{ "arenas.lextent.<large>", 0, TABLE_LEXTENT_VALUE },
+	{ "limit", 0, TABLE_LIMIT },
 	{ "prof", 0, TABLE_PROF },
 	{ "prof.stats.bins.<bin>", 0, TABLE_PROF_STATS },
 	{ "prof.stats.lextents.<large>", 0, TABLE_PROF_STATS },

@@ -75,6 +75,9 @@ CTL_ROWS_OF(arena);
 CTL_ROWS_OF(arenas);
 int arenas_create_ext(struct ctl_call *call);
 
+/* node_limit.c: limit */
+CTL_ROWS_OF(limit);
+
 /* node_prof.c: of profiling, which this version lacks */
 CTL_ROWS_OF(thread_prof);
 CTL_ROWS_OF(prof);

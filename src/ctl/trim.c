@@ -17,7 +17,7 @@ has_pooled(struct arena *arena)
 	return has;
 }
 
-static void
+void
 trim_arena(struct arena *arena)
 {
 	/* As if their time were over; one tcache a call. */

@@ -11,4 +11,10 @@
 /* True: the system got some. */
 bool ctl_trim(void);
 
+struct arena;
+
+/* Tcaches without thread give back their slabs, and all free pages are purged. The arena is pinned.
+ */
+void trim_arena(struct arena *arena);
+
 #endif

@@ -3,10 +3,10 @@
  * limit -- how much memory the process may use for objects: a soft limit, beyond which unused
  * pages are not kept, and a hard one, beyond which there is no more memory.
  *
- * What is limited is the sum over all arenas of active, dirty and muzzy extents: pages that are
- * backed, or will be once they are touched, which guards of extents never are.  Not tract's own records (one or two
- * percent of it; stats.metadata), nor memory that a hook gave as pinned, which is there whether it
- * is used or not.  Other memory of hooks counts as any.
+ * What is limited is the sum over all arenas of active, dirty and muzzy pages: those that are
+ * backed, or will be once they are touched, and huge pages whole.  Not guards of extents, nor
+ * tract's own records (one or two percent of it; stats.metadata), nor memory that a hook gave as
+ * pinned, which is there whether it is used or not.  Other memory of hooks counts as any.
  *
  * Page allocators charge bytes before an extent that was retained or not mapped leaves for use, and
  * discharge them after it has been purged.  So the sum charged is never less than what is in use,
