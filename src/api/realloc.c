@@ -74,7 +74,7 @@ move_pages(struct edata *from, void *to, size_t bytes, size_t alignment)
 {
 	struct edata *target = emap_lookup(to);
 
-	if (bytes < MOVE_BY_PAGES_MIN || from->use != USE_LARGE
+	if (bytes < MOVE_BY_PAGES_MIN || from->use != USE_LARGE || from->hpa
 	    || bytes != large_usable(from) || target->use != USE_LARGE
 	    || !target->is_fresh || target->size < from->size
 	    || target->pad < from->offset || (from->offset & (alignment - 1)) != 0

@@ -8,9 +8,6 @@
 #include "os/os.h"
 #include "os/pages.h"
 
-/* So many pages more change when there will be work. */
-#define PLAN_PAGES 1024
-
 /* Metadata of an arena whose hooks serve it too; the base clears what it hands out. */
 static void *
 map_through_hooks(void *context, size_t size, size_t alignment)
@@ -101,10 +98,8 @@ arena_new(unsigned index, const arena_config_t *config, bool is_manual)
 		edata_pool_init_manual(&arena->edata_pool);
 	else
 		edata_pool_init(&arena->edata_pool, base);
-	if (!pac_init(&arena->pac, &arena->backlogs, index, &arena->ehooks,
-		&arena->edata_pool))
+	if (!arena_pages_init(arena))
 		goto undo;
-	arena->pai = &arena->pac.pai;
 	mutex_init(&arena->large_lock, RANK_LARGE);
 	mutex_init(&arena->tcache_lock, RANK_TCACHE_LIST);
 	list_init(&arena->large);
@@ -114,7 +109,6 @@ arena_new(unsigned index, const arena_config_t *config, bool is_manual)
 	mixed_init(&arena->mixed);
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		bin_init(&arena->bins[i], i);
-	store_relaxed(&arena->foreseen_pages, PLAN_PAGES);
 	store_relaxed(&arena->created_ns, os_clock_ns());
 	name_arena(arena);
 	dss_arena_begins(index);
@@ -177,150 +171,12 @@ arena_reset(struct arena *arena)
 }
 
 void
-arena_decay(struct arena *arena, enum purge_extent how)
-{
-	pac_decay(&arena->pac, how);
-}
-
-_Atomic(arena_delegate_fn *) arena_delegate;
-
-void
-arena_set_delegate(arena_delegate_fn *delegate)
-{
-	store_release(&arena_delegate, delegate);
-	store_relaxed(&pac_is_served, delegate != NULL);
-}
-
-/* When work begins, somebody looks at it so soon. */
-#define BEGIN_NS ((uint64_t)1000 * 1000 * 1000)
-
-static bool
-has_pages(struct arena *arena)
-{
-	return pac_dirty_pages(&arena->pac) != 0 || pac_muzzy_pages(&arena->pac) != 0;
-}
-
-void
-arena_expect(struct arena *arena, uint64_t due_ns)
-{
-	/* Acquire: pairs with who sets it. */
-	arena_delegate_fn *delegate = load_acquire(&arena_delegate);
-
-	if (delegate != NULL)
-		delegate(arena, due_ns);
-}
-
-/* So many dirty pages are known to whoever does the work. */
-static void
-foresee(struct arena *arena, size_t pages)
-{
-	/* Relaxed: a hint.  By a quarter more each time: few calls however much is freed. */
-	store_relaxed(&arena->foreseen_pages, pages + pages / 4 + PLAN_PAGES);
-}
-
-static void
-decay_by_curve(struct arena *arena)
-{
-	pac_decay(&arena->pac, PURGE_BY_CURVE);
-	foresee(arena, pac_dirty_pages(&arena->pac));
-}
-
-static void
-expect_pages(struct arena *arena)
-{
-	arena_expect(arena, arena->pai->time_until_deferred_work(arena->pai));
-}
-
-void
-arena_defer(struct arena *arena)
-{
-	/* Relaxed: hints. */
-	const bool has_delegate = load_relaxed(&arena_delegate) != NULL;
-	const size_t pages = pac_dirty_pages(&arena->pac);
-
-	/* Release, twice: who clears it afterwards sees the pages. */
-	if (!has_delegate)
-		store_release(&arena->has_deferred, true);
-	else if (!exchange_acq_rel(&arena->has_deferred, true)) {
-		arena_expect(arena, BEGIN_NS);
-		return;
-	}
-	if (pages <= load_relaxed(&arena->foreseen_pages))
-		return;
-	if (has_delegate) {
-		foresee(arena, pages);
-		expect_pages(arena);
-	} else if (!pac_trusts_demand(&arena->pac)) {
-		/* Who only frees, and then sleeps, comes by here alone. */
-		decay_by_curve(arena);
-	}
-}
-
-bool
-arena_set_decay_ms(struct arena *arena, enum decay_kind kind, ssize_t ms)
-{
-	if (!pac_set_decay_ms(&arena->pac, kind, ms, true))
-		return false;
-	/* What is there, and what comes, is due at another time now. */
-	store_relaxed(&arena->foreseen_pages, 0);
-	expect_pages(arena);
-	return true;
-}
-
-void
-arena_tick(struct arena *arena, uint64_t now_ns)
-{
-	/* Relaxed: hints; what is missed is seen at the next tick. */
-	store_relaxed(&arena->ticked_ns, now_ns);
-	if (!load_relaxed(&arena->has_deferred))
-		return;
-	if (load_relaxed(&arena_delegate) != NULL) {
-		expect_pages(arena);
-		return;
-	}
-	decay_by_curve(arena);
-	if (has_pages(arena))
-		return;
-	/* Pairs with arena_defer. */
-	(void)exchange_acq_rel(&arena->has_deferred, false);
-	if (has_pages(arena))
-		store_relaxed(&arena->has_deferred, true);
-}
-
-/* As often as a tcache is trimmed. */
-#define TICK_NS ((uint64_t)10 * 1000 * 1000)
-
-NOINLINE void
-arena_tick_if_due(struct arena *arena)
-{
-	const uint64_t now = os_clock_coarse_ns();
-
-	/* Relaxed: where two threads tick at once, decay lets one of them work. */
-	if (now - load_relaxed(&arena->ticked_ns) >= TICK_NS)
-		arena_tick(arena, now);
-}
-
-uint64_t
-arena_work(struct arena *arena)
-{
-	pac_decay(&arena->pac, PURGE_BY_CURVE);
-	store_relaxed(&arena->foreseen_pages, pac_dirty_pages(&arena->pac) + PLAN_PAGES);
-	const uint64_t ns = arena->pai->time_until_deferred_work(arena->pai);
-	/* Pages that never decay, too: more of them is no news. */
-	if (ns != UINT64_MAX || has_pages(arena))
-		return ns;
-	/* Pairs with arena_defer. */
-	(void)exchange_acq_rel(&arena->has_deferred, false);
-	return arena->pai->time_until_deferred_work(arena->pai);
-}
-
-void
 arena_destroy(struct arena *arena)
 {
 	struct base *base = arena->base;
 
 	arena_reset(arena);
-	pac_destroy(&arena->pac, &arena_get(0)->pac);
+	arena_pages_destroy(arena);
 	edata_pool_abandon(&arena->edata_pool);
 	arenas_forget(arena);
 	delete_base(base, arena->meta_ehooks);
@@ -332,12 +188,12 @@ arena_check_shared(struct arena *arena)
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		bin_check(arena, &arena->bins[i]);
 	mixed_check(&arena->mixed);
-	pac_check_caches(&arena->pac);
+	arena_pages_check_shared(arena);
 }
 
 void
 arena_check(struct arena *arena)
 {
 	arena_check_shared(arena);
-	pac_check(&arena->pac);
+	arena_pages_check(arena);
 }

@@ -19,7 +19,9 @@
 #include "config/options.h"
 #include "extent/emap.h"
 #include "os/pages.h"
+#include "page/hpa.h"
 #include "page/pac.h"
+#include "page/sec.h"
 
 #define ARENA_NAME_SIZE 32
 
@@ -62,6 +64,12 @@ struct moved_counts {
 	uint64_t n_taken, n_fills, n_flushes;
 };
 
+/* The huge page allocator of an arena, and the cache in front of it. */
+struct arena_huge {
+	struct sec sec;
+	struct hpa hpa;
+};
+
 struct arena {
 	unsigned index;
 	bool is_manual;
@@ -70,12 +78,15 @@ struct arena {
 	struct ehooks ehooks;      /* for data */
 	struct ehooks meta_ehooks; /* for the base */
 	struct edata_pool edata_pool;
-	struct pai *pai;
 	_Atomic(bool)
 	    has_deferred; /* the page allocator has work for later; relaxed, a hint */
 	_Atomic(uint64_t) ticked_ns; /* when that was looked at; relaxed, a hint */
 	_Atomic(size_t)
 	    foreseen_pages; /* dirty ones: with more, the work is looked at; a hint */
+	_Atomic(uint64_t)
+	    foreseen_ns; /* with work in huge pages sooner, likewise; a hint */
+	_Atomic(size_t) active_pages; /* where `huge' is set; relaxed */
+	struct arena_huge *huge;      /* Set once. NULL: no huge page allocator. */
 	struct mutex large_lock;
 	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */
 	uint8_t large_epoch;         /* As a bin's. Guarded by large_lock. */
@@ -158,6 +169,44 @@ struct arena *arena_new(unsigned index, const arena_config_t *config, bool is_ma
 void arena_reset(struct arena *arena);
 /* Reset, return all memory, and free the index. */
 void arena_destroy(struct arena *arena);
+
+/* ---- pages.c: its page allocators ---- */
+
+/* What new arenas have, by the options. */
+void arena_pages_boot(void);
+bool arena_pages_init(struct arena *arena);
+/* There is no extent left that anybody uses. */
+void arena_pages_destroy(struct arena *arena);
+/* NULL: out of memory. */
+struct edata *arena_pages_alloc(struct arena *arena, const struct page_request *request);
+void arena_pages_dalloc(struct arena *arena, struct edata *e);
+/* In place; what it grows by reads as zero when `zero'. */
+bool arena_pages_resize(struct arena *arena, struct edata *e, size_t new_size, bool zero);
+
+size_t arena_pages_dirty(struct arena *arena);
+/* Pages purged ever. */
+uint64_t arena_pages_purged(struct arena *arena);
+/* Bytes that limits see. */
+size_t arena_pages_charged(struct arena *arena);
+
+/* Active ones alone, where they are counted; relaxed. */
+static inline _Atomic(size_t) *
+arena_pages_active(struct arena *arena)
+{
+	return arena->huge != NULL ? &arena->active_pages
+				   : &arena->pac.stats.active_pages;
+}
+
+void arena_pages_check_shared(struct arena *arena);
+void arena_pages_check(struct arena *arena);
+/* Rank by rank: DECAY, GROW, HPA_SEC, HPA_GROW, HPA, ECACHE. */
+void arena_pages_fork_prepare(struct arena *arena, enum lock_rank rank);
+void arena_pages_fork_parent(struct arena *arena);
+void arena_pages_fork_child(struct arena *arena);
+
+/* ---- defer.c: what they do later ---- */
+
+void arena_defer_init(struct arena *arena);
 /* Purge what the decay curves say, or everything. */
 void arena_decay(struct arena *arena, enum purge_extent how);
 /* decay_ms of one kind, as pac_set_decay_ms, explicitly. */

@@ -45,6 +45,7 @@ bool
 arenas_boot(unsigned count)
 {
 	arenas_n_automatic = count;
+	arena_pages_boot();
 	mutex_lock(&arenas_lock);
 	const bool done = create_locked(0, NULL, false) != NULL;
 	mutex_unlock(&arenas_lock);

@@ -51,13 +51,12 @@ arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner)
 		.szind = (uint8_t)szind,
 		.guarded = arena_guards_slab(arena),
 	};
-	bool deferred = false;
 
 	uint64_t *bitmap =
 	    base_alloc(arena->base, bitmap_bytes(geometry->nregs), CACHE_LINE);
 	if (bitmap == NULL)
 		return NULL;
-	struct edata *e = arena->pai->alloc(arena->pai, &request, &deferred);
+	struct edata *e = arena_pages_alloc(arena, &request);
 	if (e == NULL) {
 		base_free(arena->base, bitmap, bitmap_bytes(geometry->nregs));
 		return NULL;
@@ -134,17 +133,14 @@ arena_slab_delete(struct arena *arena, struct edata *e)
 {
 	uint64_t *bitmap = e->bitmap;
 	const size_t bytes = bitmap_bytes(e->nregs);
-	bool deferred = false;
 
 	assert(load_relaxed(&e->remote) == 0);
 	(void)delist(&arena->bins[e->szind], e);
 	store_relaxed(&e->owner, NULL);
 	e->free = NULL;
 	e->bitmap = NULL;
-	arena->pai->dalloc(arena->pai, e, &deferred);
+	arena_pages_dalloc(arena, e);
 	base_free(arena->base, bitmap, bytes);
-	if (deferred)
-		arena_defer(arena);
 }
 
 /* File a shared slab by its number of live regions. Not the current one, not an empty one. */

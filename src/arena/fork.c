@@ -40,15 +40,22 @@ arenas_fork_prepare(void)
 	FOR_EACH_ARENA (arena, end)
 		(void)mutex_fork_prepare(&arena->tcache_lock);
 	FOR_EACH_ARENA (arena, end)
-		pac_fork_prepare(&arena->pac, RANK_DECAY);
+		arena_pages_fork_prepare(arena, RANK_DECAY);
 	FOR_EACH_ARENA (arena, end)
 		prepare_bins(arena);
 	FOR_EACH_ARENA (arena, end)
 		(void)mutex_fork_prepare(&arena->large_lock);
 	FOR_EACH_ARENA (arena, end)
-		pac_fork_prepare(&arena->pac, RANK_GROW);
+		arena_pages_fork_prepare(arena, RANK_GROW);
 	FOR_EACH_ARENA (arena, end)
-		pac_fork_prepare(&arena->pac, RANK_ECACHE);
+		arena_pages_fork_prepare(arena, RANK_HPA_SEC);
+	FOR_EACH_ARENA (arena, end)
+		arena_pages_fork_prepare(arena, RANK_HPA_GROW);
+	hpa_central_fork_prepare(&hpa_central);
+	FOR_EACH_ARENA (arena, end)
+		arena_pages_fork_prepare(arena, RANK_HPA);
+	FOR_EACH_ARENA (arena, end)
+		arena_pages_fork_prepare(arena, RANK_ECACHE);
 	FOR_EACH_ARENA (arena, end)
 		edata_pool_fork_prepare(&arena->edata_pool);
 	edata_pool_fork_prepare(&edata_orphans);
@@ -67,11 +74,12 @@ arenas_fork_parent(void)
 	base_fork_parent(&base_zero);
 	rtree_fork_parent();
 	edata_pool_fork_parent(&edata_orphans);
+	hpa_central_fork_parent(&hpa_central);
 	FOR_EACH_ARENA (arena, stable_end()) {
 		if (arena->base != &base_zero)
 			base_fork_parent(arena->base);
 		edata_pool_fork_parent(&arena->edata_pool);
-		pac_fork_parent(&arena->pac);
+		arena_pages_fork_parent(arena);
 		mutex_fork_parent(&arena->large_lock);
 		mutex_fork_parent(&arena->mixed.lock);
 		for (unsigned i = 0; i < SC_NOWNED; i++)
@@ -87,7 +95,7 @@ reset_in_child(struct arena *arena)
 	if (arena->base != &base_zero)
 		base_fork_child(arena->base);
 	edata_pool_fork_child(&arena->edata_pool);
-	pac_fork_child(&arena->pac);
+	arena_pages_fork_child(arena);
 	if (!mutex_fork_child(&arena->large_lock)) {
 		arena->large_epoch++;
 		list_init(&arena->large);
@@ -106,6 +114,7 @@ arenas_fork_child(void)
 	base_fork_child(&base_zero);
 	rtree_fork_child();
 	edata_pool_fork_child(&edata_orphans);
+	hpa_central_fork_child(&hpa_central);
 	FOR_EACH_ARENA (arena, arenas_total())
 		reset_in_child(arena);
 	(void)mutex_fork_child(&arenas_lock);
@@ -119,8 +128,7 @@ arenas_fork_alone(struct arena *own)
 	FOR_EACH_ARENA (arena, arenas_total()) {
 		store_relaxed(&arena->n_threads,
 		    arena == own); /* one thread in the child */
-		used += load_relaxed(&arena->pac.stats.mapped)
-		    - load_relaxed(&arena->pac.stats.pinned_mapped);
+		used += arena_pages_charged(arena);
 	}
 	limit_fork_child(used);
 	arenas_forget_reservations();

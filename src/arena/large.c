@@ -10,13 +10,6 @@
 #include "config/options.h"
 #include "os/pages.h"
 
-static void
-note_deferred(struct arena *arena, bool deferred)
-{
-	if (deferred)
-		arena_defer(arena);
-}
-
 /*
  * All cache lines in turn, neighbours in time far from each other in place: 29 is odd, so that it
  * visits all of a power of two, and close to the golden section of 64 * 0.45.
@@ -60,11 +53,8 @@ static void *
 alloc_extent(struct arena *arena, const struct page_request *request, size_t size,
     size_t alignment)
 {
-	bool deferred = false;
-
 	assert(is_aligned(size, os_page_size) && size >= SC_LARGE_MIN);
-	struct edata *e = arena->pai->alloc(arena->pai, request, &deferred);
-	note_deferred(arena, deferred);
+	struct edata *e = arena_pages_alloc(arena, request);
 	if (e == NULL)
 		return NULL;
 	/* Relaxed: a counter. */
@@ -111,7 +101,6 @@ void
 large_free(struct edata *e)
 {
 	struct arena *arena = arena_of(e);
-	bool deferred = false;
 
 	fetch_add_relaxed(
 	    &arena->large_stats[large_stats_index(large_usable(e))].n_dalloc, 1);
@@ -122,8 +111,7 @@ large_free(struct edata *e)
 			list_remove(&e->link);
 		mutex_unlock(&arena->large_lock);
 	}
-	arena->pai->dalloc(arena->pai, e, &deferred);
-	note_deferred(arena, deferred);
+	arena_pages_dalloc(arena, e);
 }
 
 bool
@@ -131,17 +119,10 @@ large_resize(struct edata *e, size_t new_size, bool zero)
 {
 	struct arena *arena = arena_of(e);
 	const size_t old_size = large_usable(e);
-	bool deferred = false, done;
 
 	if (new_size == old_size)
 		return true;
-	if (new_size < old_size)
-		done = arena->pai->shrink(arena->pai, e, new_size + e->pad, &deferred);
-	else
-		done =
-		    arena->pai->expand(arena->pai, e, new_size + e->pad, zero, &deferred);
-	note_deferred(arena, deferred);
-	if (!done)
+	if (!arena_pages_resize(arena, e, new_size + e->pad, zero))
 		return false;
 	/* What lay behind the object is its own now, and was not zeroed. */
 	if (zero && new_size > old_size && e->pad != 0)

@@ -124,12 +124,11 @@ new_slab(struct arena *arena)
 		.use = USE_MIXED,
 		.guarded = arena_guards_slab(arena),
 	};
-	bool deferred = false;
 
 	uint64_t *bitmap = base_alloc(arena->base, bitmap_bytes(size), CACHE_LINE);
 	if (bitmap == NULL)
 		return NULL;
-	struct edata *e = arena->pai->alloc(arena->pai, &request, &deferred);
+	struct edata *e = arena_pages_alloc(arena, &request);
 	if (e == NULL) {
 		base_free(arena->base, bitmap, bitmap_bytes(size));
 		return NULL;
@@ -145,13 +144,10 @@ delete_slab(struct arena *arena, struct edata *e)
 {
 	uint64_t *bitmap = e->bitmap;
 	const size_t bytes = bitmap_bytes(e->size);
-	bool deferred = false;
 
 	e->bitmap = NULL;
-	arena->pai->dalloc(arena->pai, e, &deferred);
+	arena_pages_dalloc(arena, e);
 	base_free(arena->base, bitmap, bytes);
-	if (deferred)
-		arena_defer(arena);
 }
 
 void *

@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "cache/tcache.h"
 #include "config/options.h"
+#include "ctl/gather_hpa.h"
 #include "extent/dss.h"
 #include "os/os.h"
 #include "os/pages.h"
@@ -450,11 +451,14 @@ gather_arena(struct arena *arena, struct arena_record *r)
 	gather_large(arena, r);
 	sum_classes(r);
 	gather_pages(arena, &r->arena);
+	const size_t untouched =
+	    arena->huge == NULL ? 0 : gather_hpa(&arena->huge->hpa, &arena->huge->sec, r);
 	gather_ecache(&arena->pac.dirty, r);
 	gather_ecache(&arena->pac.muzzy, r);
 	gather_ecache(&arena->pac.retained, r);
 	gather_ecache(&arena->pac.pinned, r);
 	gather_records(arena, &r->arena);
+	r->arena.resident += untouched;
 	/* What is active and no slab is a large object: its pages are its size. */
 	const size_t active = r->arena.pactive * os_page_size;
 	if (active > slab_bytes)

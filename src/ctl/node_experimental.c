@@ -21,7 +21,7 @@ pactivep(struct ctl_call *call)
 
 	if (arena == NULL)
 		return EFAULT;
-	call->value.pointer = &arena->pac.stats.active_pages;
+	call->value.pointer = arena_pages_active(arena);
 	arena_unpin(arena);
 	return 0;
 }

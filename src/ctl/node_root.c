@@ -128,7 +128,7 @@ active_pages(unsigned first, unsigned end)
 		struct arena *arena = arena_get(i);
 		/* Relaxed: a count. */
 		if (arena != NULL)
-			npages += load_relaxed(&arena->pac.stats.active_pages);
+			npages += load_relaxed(arena_pages_active(arena));
 	}
 	return npages;
 }

@@ -38,9 +38,7 @@ purged_pages(void)
 		struct arena *arena = arena_is_doomed(i) ? NULL : arena_get(i);
 		if (arena == NULL)
 			continue;
-		/* Relaxed: counters. */
-		for (unsigned k = 0; k < DECAY_KINDS; k++)
-			npages += load_relaxed(&arena->pac.stats.purged[k].n_pages);
+		npages += arena_pages_purged(arena);
 	}
 	mutex_unlock(&ctl_lock);
 	return npages;

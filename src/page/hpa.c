@@ -50,8 +50,6 @@ style_of_process(void)
 void
 hpa_options_of_process(struct hpa_options *options)
 {
-	const bool is_always = os_thp_mode == OS_THP_ALWAYS;
-
 	*options = (struct hpa_options){
 		.slab_max_alloc = opt.hpa_slab_max_alloc,
 		.hugification_threshold = opt.hpa_hugification_threshold,
@@ -64,14 +62,21 @@ hpa_options_of_process(struct hpa_options *options)
 		.max_purge_pageslabs = opt.experimental_hpa_max_purge_nhp,
 		.style = style_of_process(),
 		.hugify_sync = opt.hpa_hugify_sync,
-		.start_huge = is_always && opt.experimental_hpa_start_huge_if_thp_always,
+		.start_huge = os_thp_mode == OS_THP_ALWAYS
+		    && opt.experimental_hpa_start_huge_if_thp_always,
 		.enforce_hugify = opt.experimental_hpa_enforce_hugify,
 	};
-	hpa_central.advice = HPA_PLAIN;
+}
+
+enum hpa_advice
+hpa_advice(const struct hpa_options *options)
+{
 	if (options->style == HPA_STYLE_EAGER)
-		hpa_central.advice = HPA_HUGE;
-	else if (options->style == HPA_STYLE_LAZY && is_always && !options->start_huge)
-		hpa_central.advice = HPA_SMALL;
+		return HPA_HUGE;
+	if (options->style == HPA_STYLE_LAZY && os_thp_mode == OS_THP_ALWAYS
+	    && !options->start_huge)
+		return HPA_SMALL;
+	return HPA_PLAIN;
 }
 
 bool

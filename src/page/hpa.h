@@ -93,10 +93,13 @@ struct hpa {
 	_Atomic(ssize_t) decay_ms;
 	_Atomic(uint64_t) due_ns; /* when there will be work; DEFERRED_NEVER */
 	_Atomic(size_t) active_pages, dirty_pages, n_pageslabs;
+	_Atomic(uint64_t) n_purged_pages;
 };
 
-/* The options of the process.  Advises hpa_central what fresh pageslabs are to be. */
+/* The options of the process. */
 void hpa_options_of_process(struct hpa_options *options);
+/* What hpa_central is to advise for shards with such options. */
+enum hpa_advice hpa_advice(const struct hpa_options *options);
 
 /* hpa is zeroed memory. */
 void hpa_init(struct hpa *hpa, unsigned arena_index, struct base *base,
@@ -113,6 +116,12 @@ struct hpa_pages {
 	size_t active, dirty, retained;
 };
 struct hpa_pages hpa_count_pages(struct hpa *hpa);
+
+static inline size_t
+hpa_touched_pages(struct hpa *hpa)
+{
+	return load_relaxed(&hpa->active_pages) + load_relaxed(&hpa->dirty_pages);
+}
 
 static inline size_t
 hpa_dirty_pages(struct hpa *hpa)

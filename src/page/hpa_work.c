@@ -340,6 +340,7 @@ hpa_purge_locked(struct hpa *hpa, struct hpa_purge *purge)
 	}
 	finish_locked(hpa, purge, made_small, hpa->central->system->now_ns());
 	purge->n = 0;
+	fetch_add_relaxed(&hpa->n_purged_pages, n_pages);
 	/* Others may use as much from now on. */
 	if (n_pages != 0)
 		limit_discharge(hpa->arena_index, n_pages * os_page_size);

@@ -559,7 +559,7 @@ pac_shrink(struct pai *self, struct edata *e, size_t new_size, bool *deferred)
 static void
 pac_work(struct pai *self, enum purge_extent how)
 {
-	pac_decay(pac_of(self), how);
+	pac_decay(pac_of(self), how == PURGE_EVERYTHING ? how : PURGE_BY_CURVE);
 }
 
 bool

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pages -- where an arena's extents come from.
+ *
+ * Everything above asks here, and does not know which of them serves: the huge page allocator,
+ * behind its cache, where the arena has one and it serves such a request; else PAC.  An extent goes
+ * back, grows and shrinks where it came from, which its record says.  An arena that has got hooks
+ * of the user takes nothing more from the huge page allocator, and gives back what it has of it.
+ */
+#include "arena/arena.h"
+
+#include "config/options.h"
+#include "os/pages.h"
+
+/* ---- two page allocators --------------------------------------------------------------------- */
+
+static struct hpa_options hpa_options; /* Set once at boot. */
+static struct sec_options sec_options;
+
+void
+arena_pages_boot(void)
+{
+	hpa_options_of_process(&hpa_options);
+	sec_options_of_process(&sec_options);
+	hpa_central.advice = hpa_advice(&hpa_options);
+}
+
+static bool
+may_have_huge(struct arena *arena)
+{
+	return opt.hpa && ehooks_are_default(&arena->ehooks)
+	    && (arena->is_manual || arena->index < arenas_automatic());
+}
+
+/* NULL: the arena does without, for want of memory, too. */
+static struct arena_huge *
+new_huge(struct arena *arena)
+{
+	const ssize_t ms = load_relaxed(&pac_default_ms[DECAY_DIRTY]);
+
+	if (!may_have_huge(arena))
+		return NULL;
+	struct arena_huge *huge = base_alloc(arena->base, sizeof *huge, CACHE_LINE);
+	if (huge == NULL)
+		return NULL;
+	hpa_init(&huge->hpa, arena->index, arena->base, &arena->edata_pool, &hpa_central,
+	    &hpa_options, ms);
+	return sec_init(&huge->sec, arena->base, &huge->hpa.pai, &sec_options, ms) ? huge
+										   : NULL;
+}
+
+bool
+arena_pages_init(struct arena *arena)
+{
+	if (!pac_init(&arena->pac, &arena->backlogs, arena->index, &arena->ehooks,
+		&arena->edata_pool))
+		return false;
+	arena->huge = new_huge(arena);
+	arena_defer_init(arena);
+	return true;
+}
+
+void
+arena_pages_destroy(struct arena *arena)
+{
+	bool deferred = false;
+
+	if (arena->huge != NULL) {
+		sec_flush(&arena->huge->sec, &deferred);
+		hpa_destroy(&arena->huge->hpa);
+	}
+	pac_destroy(&arena->pac, &arena_get(0)->pac);
+}
+
+/* The page allocator that an extent came from. */
+static struct pai *
+pai_of(struct arena *arena, const struct edata *e)
+{
+	return e->hpa ? &arena->huge->sec.pai : &arena->pac.pai;
+}
+
+/* What has been found to do later is noted. */
+static void
+note(struct arena *arena, bool deferred)
+{
+	if (deferred)
+		arena_defer(arena);
+}
+
+/* Where there is one page allocator alone, it counts. */
+static void
+count_active(struct arena *arena, size_t bytes)
+{
+	if (arena->huge != NULL)
+		fetch_add_relaxed(&arena->active_pages, bytes / os_page_size);
+}
+
+static void
+count_inactive(struct arena *arena, size_t bytes)
+{
+	if (arena->huge != NULL)
+		fetch_sub_relaxed(&arena->active_pages, bytes / os_page_size);
+}
+
+static struct edata *
+alloc_from_huge(struct arena *arena, const struct page_request *request, bool *deferred)
+{
+	struct arena_huge *huge = arena->huge;
+
+	if (huge == NULL || !hpa_serves(&huge->hpa, request)
+	    || !ehooks_are_default(&arena->ehooks))
+		return NULL;
+	return huge->sec.pai.alloc(&huge->sec.pai, request, deferred);
+}
+
+struct edata *
+arena_pages_alloc(struct arena *arena, const struct page_request *request)
+{
+	struct pac *pac = &arena->pac;
+	bool deferred = false;
+
+	struct edata *e = alloc_from_huge(arena, request, &deferred);
+	if (e == NULL)
+		e = pac->pai.alloc(&pac->pai, request, &deferred);
+	if (e != NULL)
+		count_active(arena, e->size);
+	note(arena, deferred);
+	return e;
+}
+
+void
+arena_pages_dalloc(struct arena *arena, struct edata *e)
+{
+	struct pai *pai = pai_of(arena, e);
+	bool deferred = false;
+
+	count_inactive(arena, e->size);
+	pai->dalloc(pai, e, &deferred);
+	note(arena, deferred);
+}
+
+bool
+arena_pages_resize(struct arena *arena, struct edata *e, size_t new_size, bool zero)
+{
+	struct pai *pai = pai_of(arena, e);
+	const size_t old_size = e->size;
+	bool deferred = false;
+
+	const bool done = new_size < old_size
+	    ? pai->shrink(pai, e, new_size, &deferred)
+	    : pai->expand(pai, e, new_size, zero, &deferred);
+	if (done && new_size < old_size)
+		count_inactive(arena, old_size - new_size);
+	else if (done)
+		count_active(arena, new_size - old_size);
+	note(arena, deferred);
+	return done;
+}
+
+/* ---- figures --------------------------------------------------------------------------------- */
+
+size_t
+arena_pages_dirty(struct arena *arena)
+{
+	const size_t dirty = pac_dirty_pages(&arena->pac);
+
+	return arena->huge == NULL ? dirty : dirty + hpa_dirty_pages(&arena->huge->hpa);
+}
+
+size_t
+arena_pages_charged(struct arena *arena)
+{
+	struct pac_stats *s = &arena->pac.stats;
+	/* Relaxed: counters. */
+	const size_t bytes = load_relaxed(&s->mapped) - load_relaxed(&s->pinned_mapped);
+
+	return arena->huge == NULL
+	    ? bytes
+	    : bytes + hpa_touched_pages(&arena->huge->hpa) * os_page_size;
+}
+
+uint64_t
+arena_pages_purged(struct arena *arena)
+{
+	uint64_t n = 0;
+
+	/* Relaxed: counters. */
+	for (unsigned k = 0; k < DECAY_KINDS; k++)
+		n += load_relaxed(&arena->pac.stats.purged[k].n_pages);
+	return arena->huge == NULL ? n
+				   : n + load_relaxed(&arena->huge->hpa.n_purged_pages);
+}
+
+/* ---- checks and forks ------------------------------------------------------------------------ */
+
+void
+arena_pages_check_shared(struct arena *arena)
+{
+	pac_check_caches(&arena->pac);
+	if (arena->huge == NULL)
+		return;
+	sec_check(&arena->huge->sec);
+	hpa_check(&arena->huge->hpa);
+}
+
+void
+arena_pages_check(struct arena *arena)
+{
+	struct sec_stats cached = { 0 };
+
+	pac_check(&arena->pac);
+	/* What a fork froze is counted by nobody any more. */
+	if (arena->huge == NULL || arena->huge->hpa.epoch != 0)
+		return;
+	sec_gather(&arena->huge->sec, &cached);
+	/* What the cache holds is in use for the one behind it, and for nobody else. */
+	assert(load_relaxed(&arena->active_pages)
+	    == load_relaxed(&arena->pac.stats.active_pages)
+		+ load_relaxed(&arena->huge->hpa.active_pages)
+		- cached.bytes / os_page_size);
+}
+
+void
+arena_pages_fork_prepare(struct arena *arena, enum lock_rank rank)
+{
+	struct arena_huge *huge = arena->huge;
+
+	if (rank == RANK_DECAY || rank == RANK_GROW || rank == RANK_ECACHE)
+		pac_fork_prepare(&arena->pac, rank);
+	else if (huge != NULL && rank == RANK_HPA_SEC)
+		sec_fork_prepare(&huge->sec);
+	else if (huge != NULL)
+		hpa_fork_prepare(&huge->hpa, rank);
+}
+
+void
+arena_pages_fork_parent(struct arena *arena)
+{
+	pac_fork_parent(&arena->pac);
+	if (arena->huge == NULL)
+		return;
+	hpa_fork_parent(&arena->huge->hpa);
+	sec_fork_parent(&arena->huge->sec);
+}
+
+void
+arena_pages_fork_child(struct arena *arena)
+{
+	pac_fork_child(&arena->pac);
+	if (arena->huge == NULL)
+		return;
+	hpa_fork_child(&arena->huge->hpa);
+	sec_fork_child(&arena->huge->sec);
+}
