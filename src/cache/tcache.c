@@ -151,7 +151,11 @@ take_shared(struct tcache *tc, unsigned szind)
 size_t
 tcache_empty_share(const struct tcache *tc)
 {
-	return min_size(max_size(tc->owned_bytes, TCACHE_EMPTY_MIN), TCACHE_EMPTY_MAX);
+	/* Relaxed: a hint. */
+	const unsigned sharers = load_relaxed(&tc->arena->n_threads);
+	const size_t most = sharers > 1 ? TCACHE_EMPTY_MAX / sharers : TCACHE_EMPTY_MAX;
+
+	return max_size(min_size(tc->owned_bytes, most), TCACHE_EMPTY_MIN);
 }
 
 static void *
