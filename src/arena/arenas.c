@@ -45,6 +45,8 @@ bool
 arenas_boot(unsigned count)
 {
 	arenas_n_automatic = count;
+	if (opt.huge_arena_pac_thp && opt.oversize_threshold != 0)
+		ehooks_huge_arena = count;
 	arena_pages_boot();
 	mutex_lock(&arenas_lock);
 	const bool done = create_locked(0, NULL, false) != NULL;

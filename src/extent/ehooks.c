@@ -2,6 +2,7 @@
 #include "extent/ehooks.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 
 #include "base/bits.h"
@@ -42,6 +43,21 @@ find_space(void *new_addr, size_t size, size_t alignment, enum dss preference,
 	return dss_alloc(new_addr, size, alignment);
 }
 
+unsigned ehooks_huge_arena = UINT_MAX;
+
+static bool
+asks_for_huge(unsigned arena_index)
+{
+	return opt.thp == THP_ALWAYS
+	    || (UNLIKELY(arena_index == ehooks_huge_arena) && opt.thp == THP_DEFAULT);
+}
+
+bool
+ehooks_ask_for_huge(struct ehooks *eh)
+{
+	return asks_for_huge(eh->arena_index) && ehooks_are_default(eh);
+}
+
 static void *
 default_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment,
     bool *zero, bool *commit, unsigned arena_index)
@@ -53,7 +69,7 @@ default_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignme
 	    find_space(new_addr, size, alignment, dss_preference(arena_index), &got);
 	if (p == NULL)
 		return NULL;
-	if (opt.thp == THP_ALWAYS)
+	if (asks_for_huge(arena_index))
 		(void)os_pages_huge(p, size);
 	else if (opt.thp == THP_NEVER)
 		(void)os_pages_nohuge(p, size);

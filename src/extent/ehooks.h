@@ -35,10 +35,15 @@ extern void (*ehooks_leave)(void);
 /* Says a line to the user, who may allocate meanwhile.  Installed at boot. */
 extern void (*ehooks_notice)(const char *line);
 
+/* The arena whose memory may be huge where opt.thp says nothing. Set once at boot; or UINT_MAX. */
+extern unsigned ehooks_huge_arena;
+
 void ehooks_init(struct ehooks *eh, extent_hooks_t *hooks, unsigned arena_index);
 extent_hooks_t *ehooks_get(struct ehooks *eh);
 void ehooks_set(struct ehooks *eh, extent_hooks_t *hooks);
 bool ehooks_are_default(struct ehooks *eh);
+/* Does what the default hooks map for it come with advice to be on huge pages? */
+bool ehooks_ask_for_huge(struct ehooks *eh);
 /* Is all memory that ever came through them private, anonymous, and as the kernel gave it? */
 bool ehooks_gave_plain_memory(struct ehooks *eh);
 

@@ -160,9 +160,7 @@ map_step(struct pac *pac, size_t size, size_t alignment)
 	if (least < size)
 		return NULL;
 	/* Advice for huge pages means something only to whole ones. */
-	const size_t unit = opt.thp == THP_ALWAYS && ehooks_are_default(pac->ehooks)
-	    ? OS_HUGEPAGE
-	    : os_page_size;
+	const size_t unit = ehooks_ask_for_huge(pac->ehooks) ? OS_HUGEPAGE : os_page_size;
 	mutex_lock(&pac->grow_lock);
 	const size_t wanted = step_for(pac, least);
 	mutex_unlock(&pac->grow_lock);

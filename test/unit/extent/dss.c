@@ -2,6 +2,8 @@
 #define _DEFAULT_SOURCE
 #include "extent/dss.h"
 
+#include <limits.h>
+
 #include <pthread.h>
 #include <unistd.h>
 
@@ -268,4 +270,31 @@ TEST(thp_advice_is_given_to_every_mapping)
 			      OS_HUGEPAGE, &zero, &commit, 30),
 	    " nh"));
 	opt.thp = THP_DEFAULT;
+}
+
+TEST(an_arena_for_oversize_objects_may_have_huge_pages_alone)
+{
+	struct ehooks own, other;
+
+	if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0)
+		SKIP("no huge pages here");
+	ehooks_huge_arena = 31;
+	ehooks_init(&own, &ehooks_default, 31);
+	ehooks_init(&other, &ehooks_default, 30);
+	for (unsigned thp = THP_DEFAULT; thp <= THP_NEVER; thp++) {
+		bool zero = true, commit = true;
+		opt.thp = (int)thp;
+		CHECK_EQ(vm_has_flag(ehooks_alloc(&own, NULL, OS_HUGEPAGE, OS_HUGEPAGE,
+					 &zero, &commit),
+			     " hg"),
+		    thp != THP_NEVER);
+		CHECK_EQ(ehooks_ask_for_huge(&own), thp != THP_NEVER);
+		CHECK_EQ(vm_has_flag(ehooks_alloc(&other, NULL, OS_HUGEPAGE, OS_HUGEPAGE,
+					 &zero, &commit),
+			     " hg"),
+		    thp == THP_ALWAYS);
+		CHECK_EQ(ehooks_ask_for_huge(&other), thp == THP_ALWAYS);
+	}
+	opt.thp = THP_DEFAULT;
+	ehooks_huge_arena = UINT_MAX;
 }
