@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "config/options.h"
+#include "harness/guards.h"
 #include "harness/region.h"
 
 #define LIVE_MAX 160
@@ -26,6 +27,8 @@ static struct {
 	unsigned n_live;
 	uint64_t next_stamp;
 	unsigned n_refused;
+	unsigned percent_guarded; /* of requests */
+	unsigned n_guarded;       /* how often one was */
 } model;
 
 static struct pac_fixture fixture;
@@ -67,10 +70,24 @@ check_zero(const struct live *l, size_t from)
 		REQUIRE(*p == 0);
 }
 
+/* Guarded extents in an ecache. */
+static size_t
+count_guarded(struct ecache *ec)
+{
+	size_t n = 0;
+
+	ECACHE_FOR_EACH_SET(set, ec)
+	{
+		LIST_FOR_EACH (l, &set->lru)
+			n += LIST_ENTRY(l, struct edata, link)->guarded;
+	}
+	return n;
+}
+
 static void
 check_all(void)
 {
-	size_t bytes = 0;
+	size_t bytes = 0, n_guarded = 0;
 
 	pac_check(model.pac);
 	for (unsigned i = 0; i < model.n_live; i++) {
@@ -79,11 +96,20 @@ check_all(void)
 		REQUIRE(emap_lookup((void *)l->addr) == l->e);
 		REQUIRE(emap_lookup((void *)(l->addr + l->size - 1)) == l->e);
 		bytes += l->size;
+		if (l->e->guarded) {
+			n_guarded++;
+			REQUIRE(!l->e->is_half_guarded);
+			REQUIRE(emap_lookup_any((void *)(l->addr - 1)) == NULL);
+			REQUIRE(emap_lookup_any((void *)(l->addr + l->size)) == NULL);
+		}
 		for (unsigned j = 0; j < i; j++)
 			REQUIRE(l->addr + l->size <= model.live[j].addr
 			    || model.live[j].addr + model.live[j].size <= l->addr);
 	}
 	REQUIRE(load_relaxed(&model.pac->stats.active_pages) * os_page_size == bytes);
+	n_guarded += count_guarded(&model.pac->dirty) + count_guarded(&model.pac->muzzy)
+	    + count_guarded(&model.pac->retained);
+	REQUIRE(load_relaxed(&model.pac->stats.guards) == 2 * os_page_size * n_guarded);
 }
 
 static void
@@ -96,6 +122,7 @@ op_alloc(void)
 		.use = below(3) == 0 ? USE_SLAB : USE_LARGE,
 		.szind = (uint8_t)below(30),
 		.zero = below(2) != 0,
+		.guarded = below(100) < model.percent_guarded,
 	};
 
 	if (model.n_live == LIVE_MAX)
@@ -113,6 +140,13 @@ op_alloc(void)
 	if (request.zero)
 		check_zero(l, 0);
 	stamp(l, 0);
+	if (!e->guarded)
+		return;
+	REQUIRE(request.guarded);
+	model.n_guarded++;
+	if (below(8) == 0)
+		REQUIRE(guards_stop((char *)l->addr - 1)
+		    && guards_stop((char *)l->addr + l->size));
 }
 
 static void
@@ -142,6 +176,7 @@ op_resize(struct live *l)
 		    model.pac->pai.expand(&model.pac->pai, l->e, size, zero, &deferred);
 	else
 		done = model.pac->pai.shrink(&model.pac->pai, l->e, size, &deferred);
+	REQUIRE(!done || !l->e->guarded);
 	if (done)
 		l->size = size;
 	else
@@ -179,7 +214,7 @@ static void
 run(extent_hooks_t *hooks, unsigned n_operations)
 {
 	model.pac = fixture_open(&fixture, hooks);
-	model.n_live = model.n_refused = 0;
+	model.n_live = model.n_refused = model.n_guarded = 0;
 	store_relaxed(&model.pac->grow_limit, (size_t)1 << (20 + below(4)));
 	store_relaxed(&model.pac->bounded, below(2) == 0);
 	for (unsigned i = 0; i < n_operations; i++) {
@@ -213,13 +248,59 @@ TEST(default_hooks)
 	opt.retain = true;
 }
 
+/* Any call for a guard may fail, too. */
+static uint64_t injector;
+
+static int
+fail_now_and_then(const char *what)
+{
+	if (strcmp(what, "guard") != 0 && strcmp(what, "protect") != 0)
+		return 0;
+	return test_random_below(&injector, 10) == 0 ? ENOMEM : 0;
+}
+
+static void
+run_guarded(enum os_guards way, unsigned percent)
+{
+	store_relaxed(&os_guards, way);
+	model.percent_guarded = percent;
+	model.n_guarded = 0;
+	run(&ehooks_default, 2500);
+	CHECK(model.n_guarded != 0);
+	model.percent_guarded = 0;
+}
+
+TEST(guarded_extents_among_others)
+{
+	model.seed = test_seed();
+	run_guarded(OS_GUARDS_UNKNOWN, 100);
+	run_guarded(OS_GUARDS_UNKNOWN, 40);
+	run_guarded(OS_GUARDS_PROTECTION, 40);
+}
+
+TEST(guarded_extents_where_guards_fail_at_random)
+{
+	model.seed = injector = test_seed();
+	if (!CONFIG_DEBUG)
+		SKIP("failures are injected in debug builds");
+	for (unsigned i = 0; i < 3; i++) {
+		os_inject = fail_now_and_then;
+		run_guarded(i == 0 ? OS_GUARDS_PROTECTION : OS_GUARDS_UNKNOWN, 60);
+		os_inject = NULL;
+	}
+}
+
 static void
 run_region(const unsigned percent[HOOK_COUNT], bool may_reserve)
 {
 	region_reset(model.seed);
 	memcpy(region.percent, percent, sizeof region.percent);
 	region.may_reserve = may_reserve;
+	model.percent_guarded = 20;
 	run(&region.hooks, 2500);
+	model.percent_guarded = 0;
+	/* Hooks of a user never meet a guard. */
+	CHECK_EQ(model.n_guarded, 0);
 	/* Nothing is lost: destroying gave back every page. */
 	CHECK_EQ(region_pages_out(), 0);
 }
