@@ -7,6 +7,7 @@
 #include "config/options.h"
 #include "ctl/gather.h"
 #include "ctl/pin.h"
+#include "ctl/pressure.h"
 #include "ctl/stats.h"
 #include "os/os.h"
 #include "os/thread.h"
@@ -74,6 +75,7 @@ dismiss_locked(unsigned n)
 {
 	assert(mutex_is_held(&control));
 	arena_set_delegate(NULL);
+	pressure_forget();
 	store_relaxed(&is_auto, false);
 	store_release(&n_workers, 0);
 	for (unsigned i = 0; i < n; i++) {
@@ -164,6 +166,7 @@ run(struct worker *w)
 	const unsigned running = load_acquire(&n_workers), n = running != 0 ? running : 1;
 	uint64_t least = UINT64_MAX;
 
+	pressure_look();
 	for (unsigned i = w->index; i < arenas_total(); i += n) {
 		struct arena *arena = arena_pin(i);
 		if (arena == NULL)
@@ -173,7 +176,7 @@ run(struct worker *w)
 		arena_unpin(arena);
 	}
 	owner_add(&w->n_runs, (uint64_t)1);
-	return least;
+	return pressure_sleep(least);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "ctl/ctl.h"
 #include "ctl/nodes.h"
+#include "ctl/pressure.h"
 #include "ctl/relief.h"
 #include "page/limit.h"
 
@@ -51,6 +52,13 @@ n_hard(struct ctl_call *call)
 }
 
 static int
+n_high(struct ctl_call *call)
+{
+	call->value.u64 = pressure_count();
+	return 0;
+}
+
+static int
 callback(struct ctl_call *call)
 {
 	limit_callback_t new;
@@ -83,6 +91,9 @@ callback(struct ctl_call *call)
 	    "Times that the soft limit was exceeded, and purging did not help.") \
 	ROW(n_hard, U64, CTL_READ, 0, n_hard, 0, \
 	    "Allocations that failed at the hard limit.") \
+	ROW(n_high, U64, CTL_READ, 0, n_high, 0, \
+	    "Times that a background thread found the control group near its " \
+	    "memory.high.") \
 	ROW(callback, POINTER, CTL_READ | CTL_WRITE | CTL_OWN_LENGTHS, 0, callback, 0, \
 	    "Takes and gives a limit_callback_t: what is called at a limit, and with " \
 	    "what.")

@@ -82,10 +82,13 @@ min_limit(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
-/* The least limit of top/path and the groups above it, up to and with `top'. */
+typedef unsigned merge_fn(unsigned a, unsigned b);
+
+/* What merges from top/path and the groups above it, up to and with `top'; 0 is where that begins.
+ */
 static unsigned
-quota_upward(const char *top, const char *path, size_t path_length,
-    unsigned (*quota_of)(const char *directory))
+look_upward(const char *top, const char *path, size_t path_length,
+    unsigned (*look)(const char *directory), merge_fn *merge)
 {
 	char directory[MAX_PATH];
 	struct fmt f;
@@ -93,12 +96,12 @@ quota_upward(const char *top, const char *path, size_t path_length,
 	fmt_text(&f, top);
 	size_t top_length = f.length;
 	fmt_bytes(&f, path, path_length);
-	unsigned limit = 0;
+	unsigned merged = 0;
 	for (;;) {
-		limit = min_limit(limit, quota_of(directory));
+		merged = merge(merged, look(directory));
 		char *slash = strrchr(directory + top_length, '/');
 		if (slash == NULL)
-			return limit;
+			return merged;
 		*slash = '\0';
 	}
 }
@@ -118,46 +121,134 @@ has_cpu_controller(const char *list, size_t length)
 	return false;
 }
 
-/* The limit that one line, [line, end), leads to. */
+/* What one line, [line, end), leads to. */
+typedef unsigned line_fn(const char *root, const char *line, const char *end);
+
+/* Where the path of a line begins, and its controllers; NULL: it is no such line. */
+static const char *
+split_line(const char *line, const char *end, const char **controllers, size_t *length)
+{
+	*controllers = memchr(line, ':', (size_t)(end - line));
+	if (*controllers == NULL)
+		return NULL;
+	++*controllers;
+	const char *path = memchr(*controllers, ':', (size_t)(end - *controllers));
+	if (path == NULL)
+		return NULL;
+	*length = (size_t)(path - *controllers);
+	return path + 1;
+}
+
 static unsigned
 quota_of_line(const char *root, const char *line, const char *end)
 {
 	char top[MAX_PATH];
 	struct fmt f;
-	const char *controllers = memchr(line, ':', (size_t)(end - line));
-	if (controllers == NULL)
-		return 0;
-	controllers++;
-	const char *path = memchr(controllers, ':', (size_t)(end - controllers));
+	const char *controllers;
+	size_t length;
+	const char *path = split_line(line, end, &controllers, &length);
 	if (path == NULL)
 		return 0;
-	size_t controllers_length = (size_t)(path - controllers);
-	path++;
 	fmt_init(&f, top, sizeof(top));
-	if (controllers_length == 0) {
+	if (length == 0) {
 		fmt_print(&f, "%s/sys/fs/cgroup", root);
-		return quota_upward(top, path, (size_t)(end - path), quota_v2);
+		return look_upward(top, path, (size_t)(end - path), quota_v2, min_limit);
 	}
-	if (!has_cpu_controller(controllers, controllers_length))
+	if (!has_cpu_controller(controllers, length))
 		return 0;
 	fmt_print(&f, "%s/sys/fs/cgroup/cpu", root);
-	return quota_upward(top, path, (size_t)(end - path), quota_v1);
+	return look_upward(top, path, (size_t)(end - path), quota_v1, min_limit);
 }
 
-unsigned
-cgroup_cpu_quota_under(const char *root)
+static unsigned
+merge_lines(const char *root, line_fn *of_line, merge_fn *merge)
 {
 	char path[MAX_PATH], lines[PROC_SELF_CGROUP_SIZE];
 	struct fmt f;
 	fmt_init(&f, path, sizeof(path));
 	fmt_print(&f, "%s/proc/self/cgroup", root);
-	unsigned limit = 0;
+	unsigned merged = 0;
 	os_read_file(path, lines, sizeof(lines));
 	const char *newline;
 	for (const char *line = lines; (newline = strchr(line, '\n')) != NULL;
 	     line = newline + 1)
-		limit = min_limit(limit, quota_of_line(root, line, newline));
-	return limit;
+		merged = merge(merged, of_line(root, line, newline));
+	return merged;
+}
+
+unsigned
+cgroup_cpu_quota_under(const char *root)
+{
+	return merge_lines(root, quota_of_line, min_limit);
+}
+
+/* ---- memory ---- */
+
+/* Bytes of cached files not used lately; 0: not known. */
+static uint64_t
+inactive_files(const char *directory)
+{
+	char path[MAX_PATH], text[4096];
+	struct fmt f;
+	uint64_t bytes = 0;
+	fmt_init(&f, path, sizeof(path));
+	fmt_print(&f, "%s/memory.stat", directory);
+	os_read_file(path, text, sizeof(text));
+	const char *p = strstr(text, "\ninactive_file ");
+	if (p == NULL)
+		return 0;
+	p = strchr(p, ' ') + 1;
+	(void)parse_number(&p, &bytes);
+	return bytes;
+}
+
+/* enum cgroup_memory. */
+static unsigned
+memory_v2(const char *directory)
+{
+	uint64_t high, used;
+	if (!read_number(directory, "memory.high", &high)
+	    || !read_number(directory, "memory.current", &used))
+		return CGROUP_UNLIMITED;
+	const uint64_t near = high - high / 16;
+	/* The second look is the dearer one. */
+	if (used < near)
+		return CGROUP_BELOW;
+	const uint64_t files = inactive_files(directory);
+	return used >= files && used - files >= near ? CGROUP_NEAR : CGROUP_BELOW;
+}
+
+static unsigned
+worse(unsigned a, unsigned b)
+{
+	return a > b ? a : b;
+}
+
+static unsigned
+memory_of_line(const char *root, const char *line, const char *end)
+{
+	char top[MAX_PATH];
+	struct fmt f;
+	const char *controllers;
+	size_t length;
+	const char *path = split_line(line, end, &controllers, &length);
+	if (path == NULL || length != 0)
+		return CGROUP_UNLIMITED;
+	fmt_init(&f, top, sizeof(top));
+	fmt_print(&f, "%s/sys/fs/cgroup", root);
+	return look_upward(top, path, (size_t)(end - path), memory_v2, worse);
+}
+
+enum cgroup_memory
+cgroup_memory_under(const char *root)
+{
+	return (enum cgroup_memory)merge_lines(root, memory_of_line, worse);
+}
+
+enum cgroup_memory
+cgroup_memory(void)
+{
+	return cgroup_memory_under("");
 }
 
 unsigned

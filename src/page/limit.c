@@ -18,6 +18,18 @@ static _Atomic(size_t) charged;
 static _Atomic(size_t) limits[LIMIT_KINDS]; /* 0: none */
 static _Atomic(uint64_t) n_refused;
 
+bool
+limit_pressure_set(enum limit_pressure why)
+{
+	return (fetch_or_acq_rel(&limit_pressure, (unsigned)why) & (unsigned)why) == 0;
+}
+
+void
+limit_pressure_clear(enum limit_pressure why)
+{
+	(void)fetch_and_acq_rel(&limit_pressure, ~(unsigned)why);
+}
+
 static struct share *
 share_of(unsigned arena_index)
 {
@@ -130,7 +142,7 @@ exceed_soft(size_t bytes)
 	/* Acquire: pairs with who installs it. */
 	bool (*const on_soft)(size_t) = load_acquire(&limit_on_soft);
 
-	if ((fetch_or_acq_rel(&limit_pressure, LIMIT_OVER_SOFT) & LIMIT_OVER_SOFT) != 0)
+	if (!limit_pressure_set(LIMIT_OVER_SOFT))
 		return;
 	/* Who cannot act leaves it to the next. */
 	if (on_soft != NULL && !on_soft(bytes))
@@ -226,18 +238,6 @@ uint64_t
 limit_refusals(void)
 {
 	return load_relaxed(&n_refused);
-}
-
-void
-limit_pressure_set(enum limit_pressure why)
-{
-	(void)fetch_or_acq_rel(&limit_pressure, (unsigned)why);
-}
-
-void
-limit_pressure_clear(enum limit_pressure why)
-{
-	(void)fetch_and_acq_rel(&limit_pressure, ~(unsigned)why);
 }
 
 void

@@ -77,7 +77,8 @@ bool limit_exceeds(enum limit_kind kind, size_t bytes);
  * layers above; NULL: nobody. */
 extern bool (*_Atomic limit_on_soft)(size_t bytes);
 
-void limit_pressure_set(enum limit_pressure why);
+/* True: it was not set before. */
+bool limit_pressure_set(enum limit_pressure why);
 void limit_pressure_clear(enum limit_pressure why);
 
 /* In a fork child: what is in use, by the arenas' own counters.  What other threads had charged and
