@@ -15,8 +15,8 @@
 unsigned cgroup_cpu_quota(void);
 
 /*
- * memory.high, of the group and all above it; v2 alone has such a thing.  Near: less than a sixteenth
- * of it is left, without counting cached files that are not in use, which the kernel drops first.
+ * memory.high, of the group and all above it; v2 alone has such a thing.  Near: less than a
+ * sixteenth of it is left, not counting cached files out of use, which the kernel drops first.
  * May change errno.
  */
 enum cgroup_memory {
