@@ -58,12 +58,21 @@ makes_huge(const struct hpa *hpa)
 	    || (options->style == HPA_STYLE_EAGER && options->enforce_hugify);
 }
 
+/* Is as much of it in use as makes a huge page worth it? */
+static bool
+is_well_used(const struct hpa *hpa, const struct hpdata *ps)
+{
+	return makes_huge(hpa)
+	    && ps->n_active * os_page_size >= hpa->options.hugification_threshold;
+}
+
+/* What was made small for its dirty pages is not made huge again as it is: an idle process would go
+ * on with that for ever. */
 static bool
 is_candidate(const struct hpa *hpa, const struct hpdata *ps)
 {
-	return makes_huge(hpa) && !ps->is_huge && !ps->is_hugifying
-	    && ps->n_failures < HPA_HUGIFY_TRIES
-	    && ps->n_active * os_page_size >= hpa->options.hugification_threshold;
+	return is_well_used(hpa, ps) && !ps->is_huge && !ps->is_hugifying
+	    && ps->n_failures < HPA_HUGIFY_TRIES && ps->n_active > ps->n_small;
 }
 
 static bool
@@ -79,9 +88,10 @@ is_worth_purging(const struct hpa *hpa, const struct hpdata *ps)
 /* A huge page that is used for the most part is worth the rest of it; what is dirty in it is seen
  * when there is too much for the bound. */
 static bool
-keeps_huge(const struct hpdata *ps)
+keeps_huge(const struct hpa *hpa, const struct hpdata *ps)
 {
-	return ps->is_huge && ps->n_active * 10u >= hpdata_pages() * 9;
+	return ps->is_huge
+	    && (is_well_used(hpa, ps) || ps->n_active * 10u >= hpdata_pages() * 9);
 }
 
 /* When time alone has it purged; DEFERRED_NEVER: not as it is. */
@@ -96,10 +106,12 @@ due_by_time(struct hpa *hpa, const struct hpdata *ps)
 void
 hpa_judge_locked(struct hpa *hpa, struct hpdata *ps, uint64_t now_ns)
 {
+	if (!is_well_used(hpa, ps))
+		ps->n_small = 0;
 	const bool may_hugify = is_candidate(hpa, ps);
 	const bool may_purge = is_worth_purging(hpa, ps);
 	/* What is about to be huge would be backed again. */
-	const bool may_decay = may_purge && !may_hugify && !keeps_huge(ps);
+	const bool may_decay = may_purge && !may_hugify && !keeps_huge(hpa, ps);
 
 	if (may_hugify && !ps->may_hugify)
 		ps->hugify_since_ns = now_ns;
@@ -156,6 +168,20 @@ hugify_due(struct hpa *hpa)
 	return later(ps->hugify_since_ns, hpa->options.hugify_delay_ns);
 }
 
+/* When the next round may begin that has something to purge. */
+static uint64_t
+round_due(const struct hpa *hpa)
+{
+	const uint64_t delay = hpa->options.min_purge_delay_ns;
+
+	if (!psset_has_purge(&hpa->set))
+		return DEFERRED_NEVER;
+	if (delay == 0)
+		return hpa->round_due_ns;
+	const uint64_t due = later(psset_purge_since(&hpa->set), delay);
+	return due > hpa->round_due_ns ? due : hpa->round_due_ns;
+}
+
 void
 hpa_publish_locked(struct hpa *hpa, uint64_t now_ns)
 {
@@ -167,7 +193,7 @@ hpa_publish_locked(struct hpa *hpa, uint64_t now_ns)
 	if (hpa->walk != NULL)
 		due = earlier(due, now_ns);
 	if (is_over(hpa))
-		due = earlier(due, hpa->round_due_ns);
+		due = earlier(due, round_due(hpa));
 	/* Relaxed: figures, and a hint. */
 	store_relaxed(&hpa->due_ns, due);
 	store_relaxed(&hpa->active_pages, psset_active(&hpa->set));
@@ -301,6 +327,7 @@ finish_locked(struct hpa *hpa, const struct hpa_purge *purge, unsigned made_smal
 		ps->is_purging = false;
 		if ((made_small >> i & 1) != 0) {
 			ps->is_huge = false;
+			ps->n_small = ps->n_active;
 			hpa->stats.n_dehugifies++;
 		}
 		ps->n_failures = 0;
@@ -386,7 +413,7 @@ purge_by_amount_locked(struct hpa *hpa, uint64_t now)
 		return false;
 	}
 	if (hpa->n_round == 0) {
-		if (now < hpa->round_due_ns)
+		if (now < round_due(hpa))
 			return false;
 		hpa->n_round = 1;
 		hpa->round_due_ns = later(now, hpa->options.min_purge_interval_ns);
@@ -394,7 +421,11 @@ purge_by_amount_locked(struct hpa *hpa, uint64_t now)
 	}
 	pick_by_amount_locked(hpa, &purge, now);
 	hpa->n_round += purge.n;
-	if (purge.n == 0 || hpa_purge_locked(hpa, &purge) == 0) {
+	if (purge.n == 0) {
+		hpa->n_round = 0;
+		return false;
+	}
+	if (hpa_purge_locked(hpa, &purge) == 0) {
 		end_round_locked(hpa, now);
 		return false;
 	}

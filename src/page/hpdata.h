@@ -44,6 +44,8 @@ struct hpdata {
 	uint8_t heap_filed, purge_filed; /* which of them; PSSET_NOWHERE */
 	uint8_t epoch; /* Set once: that of its shard; another one: frozen by a fork */
 	uint8_t n_failures; /* of making it huge */
+	uint16_t
+	    n_small; /* active pages when it was made small, while it is a candidate's */
 	uint64_t hugify_since_ns, purge_since_ns, decay_since_ns;
 	/* Of the psset. */
 	struct heap_node node;   /* by age, of those that have room */

@@ -62,6 +62,13 @@ void psset_update_end(struct psset *set, struct hpdata *ps);
 struct hpdata *psset_pick_alloc(struct psset *set, unsigned n_pages);
 /* What to purge first among those whose purge_since_ns is not after `until_ns'; NULL: none. */
 struct hpdata *psset_pick_purge(struct psset *set, uint64_t until_ns);
+/* Is there anything that may be purged? */
+static inline bool
+psset_has_purge(const struct psset *set)
+{
+	return !bitmap_is_empty(set->purge_used, PSSET_PURGE_LISTS);
+}
+
 /* The earliest purge_since_ns of what may be purged; UINT64_MAX: there is none. */
 uint64_t psset_purge_since(const struct psset *set);
 /* What has been worth a huge page for longest; NULL: none. */

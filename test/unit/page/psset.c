@@ -313,6 +313,7 @@ check_queues(void)
 	REQUIRE((first == NULL) == (hugify_since == UINT64_MAX));
 	REQUIRE(first == NULL || first->hugify_since_ns == hugify_since);
 	REQUIRE(psset_purge_since(&set) == purge_since);
+	REQUIRE(psset_has_purge(&set) == (model_pick_purge(UINT64_MAX) != NULL));
 }
 
 /* What all pageslabs together are, of one kind, by the array. */
