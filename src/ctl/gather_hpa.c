@@ -76,7 +76,7 @@ static size_t
 unused_bytes(struct hpa_central *central)
 {
 	mutex_lock(&central->lock);
-	const size_t bytes = central->end - central->next;
+	const size_t bytes = central->end - central->next + central->n_kept * OS_HUGEPAGE;
 	mutex_unlock(&central->lock);
 	return bytes;
 }

@@ -461,6 +461,7 @@ hpa_init(struct hpa *hpa, unsigned arena_index, struct base *base,
 void
 hpa_destroy(struct hpa *hpa)
 {
+	const struct hpa_system *system = hpa->central->system;
 	struct list *l;
 	size_t touched = 0;
 
@@ -470,7 +471,11 @@ hpa_destroy(struct hpa *hpa)
 		assert(hpdata_is_empty(ps) && !ps->is_purging && !ps->is_hugifying);
 		touched += ps->n_touched;
 		psset_remove(&hpa->set, ps);
-		(void)hpa->central->system->unmap((void *)ps->addr, OS_HUGEPAGE);
+		if (!ps->is_huge || hpa->options.style == HPA_STYLE_EAGER
+		    || system->dehugify((void *)ps->addr, OS_HUGEPAGE))
+			hpa_central_give(hpa->central, ps->addr);
+		else
+			(void)system->unmap((void *)ps->addr, OS_HUGEPAGE);
 	}
 	discharge(hpa, touched * os_page_size);
 }

@@ -108,7 +108,7 @@ void hpa_init(struct hpa *hpa, unsigned arena_index, struct base *base,
 bool hpa_serves(const struct hpa *hpa, const struct page_request *request);
 /* Purges at once what the new value says. */
 void hpa_set_decay_ms(struct hpa *hpa, ssize_t ms);
-/* The arena is going, and has no extents: unmap all. */
+/* The arena is going, and has no extents: all goes back to central. */
 void hpa_destroy(struct hpa *hpa);
 
 /* Pages of all pageslabs at one moment. */

@@ -77,7 +77,9 @@ hpa_central_take(struct hpa_central *central)
 	uintptr_t addr = 0;
 
 	mutex_lock(&central->lock);
-	if (central->next != central->end) {
+	if (central->n_kept != 0) {
+		addr = central->kept[--central->n_kept];
+	} else if (central->next != central->end) {
 		addr = central->next;
 		central->next += OS_HUGEPAGE;
 	}
@@ -86,10 +88,30 @@ hpa_central_take(struct hpa_central *central)
 }
 
 static bool
+keep(struct hpa_central *central, uintptr_t addr)
+{
+	mutex_lock(&central->lock);
+	const bool has_place = central->n_kept < HPA_KEPT;
+	if (has_place)
+		central->kept[central->n_kept++] = addr;
+	mutex_unlock(&central->lock);
+	return has_place;
+}
+
+void
+hpa_central_give(struct hpa_central *central, uintptr_t addr)
+{
+	const struct iovec all = { (void *)addr, OS_HUGEPAGE };
+
+	if (central->system->purge(&all, 1) != 1 || !keep(central, addr))
+		(void)central->system->unmap((void *)addr, OS_HUGEPAGE);
+}
+
+static bool
 has_room(struct hpa_central *central)
 {
 	mutex_lock(&central->lock);
-	const bool has = central->next != central->end;
+	const bool has = central->next != central->end || central->n_kept != 0;
 	mutex_unlock(&central->lock);
 	return has;
 }
@@ -160,6 +182,8 @@ hpa_central_fork_parent(struct hpa_central *central)
 void
 hpa_central_fork_child(struct hpa_central *central)
 {
-	if (!mutex_fork_child(&central->lock))
-		central->next = central->end = 0;
+	if (mutex_fork_child(&central->lock))
+		return;
+	central->next = central->end = 0;
+	central->n_kept = 0;
 }

@@ -4,9 +4,9 @@
  *
  * It maps an eden of HPA_EDEN_PAGESLABS huge pages at a time (near a limit of address space half as
  * many, down to one) and hands out one huge page after the other.  What it handed out is its
- * taker's, who may unmap it; the rest of an eden is never given back.  All of an eden has its place
- * in the rtree, so that registering an extent there cannot fail, and the advice that pageslabs
- * begin with.
+ * taker's, for good, or until its arena goes: then a few are kept for the next arena, and the others
+ * unmapped.  All of an eden has its place in the rtree, so that registering an extent there cannot
+ * fail, and the advice that pageslabs begin with.
  *
  * Also the kernel and the clock as the HPA sees them, one table, so that tests put their own in
  * their place; every call answers true for success, leaves errno alone, and is made with no lock
@@ -21,6 +21,7 @@
 #include "sync/mutex.h"
 
 #define HPA_EDEN_PAGESLABS (CONFIG_HOSTILE ? 2 : 128)
+#define HPA_KEPT 32
 
 struct hpa_system {
 	/* Zeroed address space, aligned to OS_HUGEPAGE; NULL: none. */
@@ -43,8 +44,10 @@ struct hpa_central {
 	struct mutex lock;
 	const struct hpa_system *system; /* Set once. */
 	enum hpa_advice advice;          /* Set once. */
-	/* Guarded by lock: what is left of the newest eden. */
+	/* Guarded by lock: what is left of the newest eden, */
 	uintptr_t next, end;
+	uintptr_t kept[HPA_KEPT]; /* and pageslabs given back, which read as zero */
+	unsigned n_kept;
 	_Atomic(size_t) mapped; /* bytes of all edens; relaxed, statistics */
 };
 
@@ -54,6 +57,8 @@ extern struct hpa_central hpa_central;
 void hpa_central_init(struct hpa_central *central, const struct hpa_system *system);
 /* The address of a huge page nobody has used; 0: the eden is used up.  Never calls the system. */
 uintptr_t hpa_central_take(struct hpa_central *central);
+/* With no lock held: one that its taker needs no more, and that is small. */
+void hpa_central_give(struct hpa_central *central, uintptr_t addr);
 /* With no lock held: another eden, unless there is room already. False: no memory. */
 bool hpa_central_refill(struct hpa_central *central);
 

@@ -309,7 +309,7 @@ TEST(a_child_counts_what_it_has)
 		size_t mapped = 0;
 		for (unsigned i = 0; i < arenas_total(); i++)
 			if (arena_get(i) != NULL)
-				mapped += load_relaxed(&arena_get(i)->pac.stats.mapped);
+				mapped += arena_pages_charged(arena_get(i));
 		is_right &= used == mapped;
 		set("limit.hard", used + MIB);
 		is_right &= API(malloc)(2 * MIB) == NULL;

@@ -128,9 +128,20 @@ check_arena(unsigned index)
 		retained += node("stats.arenas.%u.extents.%u.retained_bytes", index, i);
 	}
 	const uint64_t page = node("arenas.page");
+	/* What page slabs have, and the cache in front of them. */
+	const uint64_t touched = node("stats.arenas.%u.hpa_shard.nactive", index) * page
+	    + node("stats.arenas.%u.hpa_shard.ndirty", index) * page;
+	dirty += node("stats.arenas.%u.hpa_shard.ndirty", index) * page
+	    + node("stats.arenas.%u.hpa_sec_bytes", index);
+	retained +=
+	    node("stats.arenas.%u.hpa_shard.npageslabs", index) * node("arenas.hugepage")
+	    - touched;
 	CHECK_EQ(dirty, node("stats.arenas.%u.pdirty", index) * page);
 	CHECK_EQ(muzzy, node("stats.arenas.%u.pmuzzy", index) * page);
-	CHECK_EQ(retained, node("stats.arenas.%u.retained", index));
+	/* Arena 0 counts those that nobody has yet. */
+	const uint64_t unused = node("stats.arenas.%u.retained", index) - retained;
+	CHECK_EQ(unused % node("arenas.hugepage"), 0);
+	CHECK(unused == 0 || (index == 0 && touched != 0));
 	CHECK_EQ(node("stats.arenas.%u.mapped", index),
 	    node("stats.arenas.%u.pactive", index) * page + dirty + muzzy);
 }

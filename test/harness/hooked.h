@@ -211,7 +211,7 @@ live_and_die(unsigned way)
 	if (way & WAY_METADATA) {
 		/* From the start again, on memory that is there. */
 		CHECK_EQ(run(index, "reset"), 0);
-		CHECK_EQ(load_relaxed(&arena_get(index)->pac.stats.active_pages), 0);
+		CHECK_EQ(load_relaxed(arena_pages_active(arena_get(index))), 0);
 		work_in_arena(index);
 	}
 	const size_t abandoned = load_relaxed(&arena_get(index)->pac.stats.abandoned_vm);

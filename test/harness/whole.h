@@ -79,8 +79,7 @@ whole_check_empty(void)
 		if (arena == NULL)
 			continue;
 		const size_t current = whole_empty_bins(arena);
-		CHECK_EQ(load_relaxed(&arena->pac.stats.active_pages) * os_page_size,
-		    current);
+		CHECK_EQ(load_relaxed(arena_pages_active(arena)) * os_page_size, current);
 	}
 }
 

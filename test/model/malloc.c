@@ -165,5 +165,5 @@ TEST(all_freed_memory_is_found_free)
 		if (arena->bins[i].current != NULL)
 			current += arena->bins[i].current->size;
 	}
-	CHECK_EQ(load_relaxed(&arena->pac.stats.active_pages) * os_page_size, current);
+	CHECK_EQ(load_relaxed(arena_pages_active(arena)) * os_page_size, current);
 }

@@ -40,7 +40,7 @@ TEST(a_reset_frees_all_objects_and_keeps_the_memory)
 	CHECK(pages != 0);
 	arena_reset(arena);
 	arena_check(arena);
-	CHECK_EQ(load_relaxed(&arena->pac.stats.active_pages), 0);
+	CHECK_EQ(load_relaxed(arena_pages_active(arena)), 0);
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		CHECK_EQ(arena->bins[i].stats.cur_slabs + arena->bins[i].stats.cur_regs,
 		    0);

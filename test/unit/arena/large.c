@@ -34,7 +34,7 @@ TEST(a_large_object_is_one_extent_of_its_size)
 		CHECK(emap_lookup(p) == NULL);
 		arena_check(arena);
 	}
-	CHECK_EQ(load_relaxed(&arena->pac.stats.active_pages), 0);
+	CHECK_EQ(load_relaxed(arena_pages_active(arena)), 0);
 	arena_destroy(arena);
 }
 
@@ -115,7 +115,7 @@ TEST(a_manual_arena_knows_its_large_objects)
 	CHECK_EQ(n, 10);
 	arena_reset(arena);
 	CHECK(list_is_empty(&arena->large));
-	CHECK_EQ(load_relaxed(&arena->pac.stats.active_pages), 0);
+	CHECK_EQ(load_relaxed(arena_pages_active(arena)), 0);
 	arena_destroy(arena);
 }
 

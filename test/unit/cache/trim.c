@@ -92,7 +92,7 @@ slabs_of(size_t size)
 TEST(an_empty_slab_serves_another_class_with_slabs_of_its_size)
 {
 	struct tcache *tc = own_tcache();
-	struct pac *pac = &arena_get(0)->pac;
+	_Atomic(size_t) *n_active = arena_pages_active(arena_get(0));
 	static const size_t sizes[] = { 8, 16, 100, 200, 8, 1000, 16 };
 	static void *all[16384];
 
@@ -103,7 +103,7 @@ TEST(an_empty_slab_serves_another_class_with_slabs_of_its_size)
 	for (unsigned i = 0; i < COUNT_OF(sizes); i++)
 		churn(sizes[i], 100);
 	churn(100, 1200);
-	const size_t active = load_relaxed(&pac->stats.active_pages);
+	const size_t active = load_relaxed(n_active);
 	for (unsigned i = 0; i < COUNT_OF(sizes); i++) {
 		const unsigned n = (unsigned)(65536 / sizes[i]);
 		for (unsigned k = 0; k < n; k++) {
@@ -116,7 +116,7 @@ TEST(an_empty_slab_serves_another_class_with_slabs_of_its_size)
 		for (unsigned k = 0; k < n; k++)
 			API(free)(all[k]);
 	}
-	CHECK_EQ(load_relaxed(&pac->stats.active_pages), active);
+	CHECK_EQ(load_relaxed(n_active), active);
 	tc->trimmed_ns = 0;
 	tcache_flush(tc);
 	whole_check_empty();

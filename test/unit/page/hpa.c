@@ -188,8 +188,9 @@ end(void)
 	hpa_check(&own.hpa);
 	CHECK_EQ(hpa_count_pages(&own.hpa).active, 0);
 	const size_t n = psset_pageslabs(&own.hpa.set);
+	kernel.n_unmaps = 0;
 	hpa_destroy(&own.hpa);
-	CHECK_EQ(kernel.n_unmaps, n);
+	CHECK_EQ(kernel.n_unmaps + own.central.n_kept, n);
 	CHECK_EQ(limit_used(), 0);
 	CHECK_EQ(own.pool.n_free, load_relaxed(&own.pool.n_all));
 }
@@ -250,6 +251,24 @@ TEST(without_memory_there_is_no_extent_and_with_little_there_are_some)
 	CHECK(alloc(1, false) != NULL);
 	CHECK_EQ(kernel.n_maps, 1);
 	end();
+}
+
+TEST(an_arena_that_goes_leaves_a_few_pageslabs_for_the_next)
+{
+	begin(&plain, -1);
+	memset(edata_base(alloc(4, false)), 1, 4 * os_page_size);
+	const uintptr_t addr = own.extents[0]->addr;
+	dalloc_from(0);
+	hpa_destroy(&own.hpa);
+	memset(&own.hpa, 0, sizeof own.hpa);
+	hpa_init(&own.hpa, ARENA, own.base, &own.pool, &own.central, &plain, -1);
+	const char *p = edata_base(alloc(4, true));
+	CHECK_EQ((uintptr_t)p, addr);
+	CHECK_EQ(p[0], 0);
+	CHECK_EQ(kernel.n_maps, 1);
+	fill(HPA_KEPT + 3);
+	end();
+	CHECK_EQ(own.central.n_kept, HPA_KEPT);
 }
 
 /* ---- huge pages ------------------------------------------------------------------------------ */
