@@ -280,34 +280,51 @@ malloc_unusual(size_t size)
 	return p != NULL ? p : alloc_failed("malloc");
 }
 
-/* Most often the current slab has a free list by now. */
 static ALWAYS_INLINE void *
-refill(size_t size, struct tcache *tc, size_t szind, void *(*unusual)(size_t))
+refill_slow(size_t size, struct tcache *tc, size_t szind, void *(*unusual)(size_t))
 {
 	/* First: its classes lie on a page that nobody else touches. */
 	if (UNLIKELY(tc == &tcache_none))
 		return unusual(size);
-	struct edata *e = tc->classes[szind].current;
-	if (LIKELY(e != NULL && e->free != NULL)) {
-		tcache_notice();
-		return tcache_take_free(tc, szind, e);
-	}
-	void *p = large_is_apart((unsigned)szind)
-	    ? alloc_extent(tc->arena, tc, size_class_size((unsigned)szind), 1, ZERO_NO)
-	    : tcache_refill(tc, (unsigned)szind);
+	tcache_notice();
+	void *p = tcache_refill(tc, (unsigned)szind);
 	return LIKELY(p != NULL) ? p : unusual(size);
+}
+
+static NOINLINE void *
+malloc_refill_slow(size_t size, struct tcache *tc, size_t szind)
+{
+	return refill_slow(size, tc, szind, malloc_unusual);
+}
+
+static NOINLINE void *
+alloc_refill_slow(size_t size, struct tcache *tc, size_t szind)
+{
+	return refill_slow(size, tc, szind, alloc_unusual);
+}
+
+/* Most often the current slab has a free list by now; then there is nothing to call. */
+static ALWAYS_INLINE void *
+refill(size_t size, struct tcache *tc, size_t szind, slow_refill *slow)
+{
+	if (UNLIKELY(tc == &tcache_none))
+		return slow(size, tc, szind);
+	struct edata *e = tc->classes[szind].current;
+	if (LIKELY(e != NULL && e->free != NULL && !tcache_is_noticed()))
+		return tcache_take_free(tc, szind, e);
+	return slow(size, tc, szind);
 }
 
 NOINLINE void *
 malloc_refill(size_t size, struct tcache *tc, size_t szind)
 {
-	return refill(size, tc, szind, malloc_unusual);
+	return refill(size, tc, szind, malloc_refill_slow);
 }
 
 NOINLINE void *
 alloc_refill(size_t size, struct tcache *tc, size_t szind)
 {
-	return refill(size, tc, szind, alloc_unusual);
+	return refill(size, tc, szind, alloc_refill_slow);
 }
 
 static ALWAYS_INLINE void *

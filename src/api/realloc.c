@@ -135,12 +135,23 @@ resize_slow(void *p, size_t size)
 	return new != NULL ? new : alloc_failed("realloc");
 }
 
+/* Usable bytes of an object; 0 where p is none, but in a slab, which only resize_slow looks into. */
+static inline size_t
+object_size(const void *p, const struct edata *e)
+{
+	switch (e->use) {
+	case USE_SLAB: return slab_region_size(e);
+	case USE_LARGE: return large_object(e) == p ? large_usable(e) : 0;
+	default: return mixed_usable_size(arena_of(e), e, p);
+	}
+}
+
 void *
 alloc_resize(void *p, size_t size)
 {
 	const struct edata *e = emap_lookup(p);
 
-	if (LIKELY(e != NULL && e->use == USE_SLAB && stays(slab_region_size(e), size)))
+	if (LIKELY(e != NULL && stays(object_size(p, e), size)))
 		return p;
 	return resize_slow(p, size);
 }

@@ -231,6 +231,13 @@ extern void (*_Atomic tcache_on_slow)(void);
  * layers above. */
 extern void (*_Atomic tcache_on_tick)(struct tcache *tc);
 
+/* Does anybody?  A hint. */
+static inline bool
+tcache_is_noticed(void)
+{
+	return UNLIKELY(load_relaxed(&tcache_on_slow) != NULL);
+}
+
 static inline void
 tcache_notice(void)
 {
