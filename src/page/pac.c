@@ -257,8 +257,8 @@ take_pinned(struct pac *pac, size_t size, size_t alignment)
 	return e;
 }
 
-/* What is not in use, or fresh, in state MERGING, charged and counted as mapped. NULL: no memory, or
- * the hard limit. */
+/* What is not in use, or fresh, in state MERGING, charged and counted as mapped. NULL: no memory,
+ * or the hard limit. */
 static struct edata *
 find_unused(struct pac *pac, size_t size, size_t alignment)
 {
