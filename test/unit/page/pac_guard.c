@@ -325,7 +325,7 @@ TEST(where_no_room_is_left_retained_extents_lose_their_guards)
 	void *(*const map)(extent_hooks_t *, void *, size_t, size_t, bool *, bool *,
 	    unsigned) = hooks->alloc;
 	hooks->alloc = NULL;
-	wall = fixture_alloc(pac, 200, os_page_size, false);
+	wall = fixture_alloc(pac, 24, os_page_size, false);
 	hooks->alloc = map;
 	REQUIRE(wall != NULL);
 	pac_check(pac);
