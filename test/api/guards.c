@@ -7,6 +7,7 @@
 #include <tract/tract.h>
 
 #include "arena/arena.h"
+#include "base/bits.h"
 #include "config/options.h"
 #include "harness/guards.h"
 #include "harness/whole.h"
@@ -59,7 +60,7 @@ count_in_a_thread(void *unused)
 
 	(void)unused;
 	for (unsigned i = 0; i < 9; i++) {
-		p[i] = t_malloc(i % 2 == 0 ? LARGE : 20480);
+		p[i] = t_malloc(i % 2 == 0 ? LARGE : align_up(20480, os_page_size));
 		CHECK_EQ(is_guarded(p[i]), i % 3 == 2);
 	}
 	for (unsigned i = 0; i < 9; i++)
@@ -245,6 +246,15 @@ TEST(statistics_add_up_with_guards_apart)
 	snprintf(name, sizeof name, "arena.%u.purge", arena);
 	run_node(name);
 	check_sums(arena);
+	/* As the nodes tell it. */
+	uint64_t retained = 0;
+	for (unsigned i = 0; i < 140; i++) {
+		snprintf(name, sizeof name, "stats.arenas.%u.extents.%u.retained_bytes",
+		    arena, i);
+		retained += node(name);
+	}
+	snprintf(name, sizeof name, "stats.arenas.%u.retained", arena);
+	CHECK_EQ(node(name), retained);
 	snprintf(name, sizeof name, "stats.arenas.%u.guards", arena);
 	CHECK_EQ(node(name), load_relaxed(&arena_get(arena)->pac.stats.guards));
 	snprintf(name, sizeof name, "arena.%u.reset", arena);
