@@ -11,6 +11,7 @@
 #include "os/topology.h"
 
 int (*place_cpu)(void) = os_cpu_current;
+const char *place_root = "";
 
 /* Set once at boot. */
 static enum place_rule rule;
@@ -54,7 +55,7 @@ tell_number(void (*tell)(const char *), const char *format, unsigned n)
 static void
 boot_percpu(unsigned *n_arenas, void (*tell)(const char *))
 {
-	const struct topology_cpus cpus = topology_cpus();
+	const struct topology_cpus cpus = topology_cpus_under(place_root);
 
 	if (place_cpu() < 0) {
 		opt.percpu_arena = PERCPU_DISABLED;
@@ -87,7 +88,7 @@ place_boot(unsigned *n_arenas, void (*tell)(const char *))
 	if (opt.percpu_arena != PERCPU_DISABLED) {
 		boot_percpu(n_arenas, tell);
 	} else if (*n_arenas > 1 && place_cpu() >= 0) {
-		const unsigned n_nodes = topology_nodes(node_of);
+		const unsigned n_nodes = topology_nodes_under(place_root, node_of);
 		if (n_nodes > 1)
 			place_set(PLACE_NODE, min_size(n_nodes, *n_arenas));
 	}

@@ -34,8 +34,10 @@ struct arena *arena_choose(void);
 /* Where a thread of arena `now' belongs that runs here: `now', if that serves this processor. */
 struct arena *place_again(struct arena *now);
 
-/* For tests: who tells the processor, os_cpu_current else; and another machine. */
+/* For tests: who tells the processor, os_cpu_current else; another machine, with its files under
+ * place_root in place of /, or as place_set has it. */
 extern int (*place_cpu)(void);
+extern const char *place_root;
 void place_set(enum place_rule rule, unsigned n_units);
 void place_set_node(unsigned cpu, unsigned node);
 

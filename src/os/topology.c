@@ -117,15 +117,3 @@ topology_nodes_under(const char *root, uint8_t node_of[TOPOLOGY_CPUS])
 			n += read_node(root, node, (uint8_t)n, node_of);
 	return n == 0 ? 1 : n;
 }
-
-struct topology_cpus
-topology_cpus(void)
-{
-	return topology_cpus_under("");
-}
-
-unsigned
-topology_nodes(uint8_t node_of[TOPOLOGY_CPUS])
-{
-	return topology_nodes_under("", node_of);
-}

@@ -19,15 +19,12 @@ struct topology_cpus {
 	unsigned online; /* one past the highest that one has now */
 };
 
-struct topology_cpus topology_cpus(void);
+/* The files lie under `root', which is "" but in tests. */
+struct topology_cpus topology_cpus_under(const char *root);
 /*
  * The number of nodes that have processors; where it is not 1, node_of says for each processor
  * which, as 0 to that number less 1; 0 for processors of which nothing is known.
  */
-unsigned topology_nodes(uint8_t node_of[TOPOLOGY_CPUS]);
-
-/* For tests: the same with the files under `root' in place of /. */
-struct topology_cpus topology_cpus_under(const char *root);
 unsigned topology_nodes_under(const char *root, uint8_t node_of[TOPOLOGY_CPUS]);
 
 #endif

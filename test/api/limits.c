@@ -375,6 +375,7 @@ TEST(threads_live_at_the_hard_limit)
 	uintptr_t n_failed = 0;
 
 	/* About as much as one of them would have. */
+	(void)test_seed();
 	n_called = 0;
 	const size_t used = used_at_least();
 	const size_t hard = used + 12 * MIB < ROOM ? used + 12 * MIB : ROOM;

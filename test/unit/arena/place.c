@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include "arena/place.h"
 
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "api/boot.h"
 #include "api/names.h"
 #include "config/options.h"
 #include "ctl/gather.h"
 #include "ctl/stats.h"
+#include "harness/files.h"
 #include "harness/whole.h"
+#include "os/os.h"
 
 #define ARENAS 8
 
@@ -49,6 +53,112 @@ TEST(percpu_arena_makes_as_many_arenas_as_there_may_be_processors)
 	CHECK_EQ(place_rule(), PLACE_CPU);
 	CHECK(place_cpu() < (int)opt.narenas);
 }
+
+/* ---- what the options and the machine ask for ---- */
+
+static char told[256];
+static int cpu_works;
+
+static int
+perhaps_cpu(void)
+{
+	return cpu_works - 1;
+}
+
+static void
+tell(const char *line)
+{
+	snprintf(told, sizeof told, "%s", line);
+}
+
+/* Arenas there are then. */
+static unsigned
+boot_again(int percpu, unsigned n_arenas)
+{
+	place_set(PLACE_ANYWHERE, 1);
+	place_cpu = perhaps_cpu;
+	place_root = files_root;
+	opt.percpu_arena = percpu;
+	opt.abort = false;
+	told[0] = '\0';
+	place_boot(&n_arenas, tell);
+	place_root = "";
+	return n_arenas;
+}
+
+TEST(arenas_grow_to_the_number_of_processors_or_cores)
+{
+	REQUIRE(boot());
+	files_begin();
+	cpu_works = 1;
+	files_put("sys/devices/system/cpu/possible", "0-63\n");
+	files_put("sys/devices/system/cpu/online", "0-23\n");
+	CHECK_EQ(boot_again(PERCPU_PERCPU, 4), 64);
+	CHECK_EQ(place_rule(), PLACE_CPU);
+	CHECK_EQ(boot_again(PERCPU_PERCPU, 100), 100);
+	CHECK_EQ(boot_again(PERCPU_PHYCPU, 4), 12);
+	CHECK_EQ(place_rule(), PLACE_CORE);
+	CHECK_STR(told, "");
+	files_put("sys/devices/system/cpu/possible", "0-8191\n");
+	CHECK_EQ(boot_again(PERCPU_PERCPU, 4), NARENAS_MAX);
+	files_put("sys/devices/system/cpu/online", "0\n");
+	CHECK_EQ(boot_again(PERCPU_PHYCPU, 1), 1);
+	CHECK_STR(told, "");
+	files_end();
+}
+
+TEST(an_odd_number_of_processors_is_told)
+{
+	files_begin();
+	cpu_works = 1;
+	files_put("sys/devices/system/cpu/online", "0-6\n");
+	CHECK_EQ(boot_again(PERCPU_PHYCPU, 1), 4);
+	CHECK_STR(told,
+	    "<tract>: percpu_arena:phycpu: 7 processors are not two for each core (no "
+	    "hyper-threading?).\n");
+	files_end();
+}
+
+TEST(where_nobody_tells_the_processor_there_are_ordinary_arenas)
+{
+	files_begin();
+	cpu_works = 0;
+	CHECK_EQ(boot_again(PERCPU_PERCPU, 4), 4);
+	CHECK_EQ(place_rule(), PLACE_ANYWHERE);
+	CHECK_EQ(opt.percpu_arena, PERCPU_DISABLED);
+	CHECK_STR(told,
+	    "<tract>: percpu_arena: getcpu does not work here. narenas is 4, for all "
+	    "threads.\n");
+	files_end();
+}
+
+TEST(several_nodes_of_memory_are_told_apart)
+{
+	files_begin();
+	cpu_works = 1;
+	CHECK_EQ(boot_again(PERCPU_DISABLED, 4), 4);
+	CHECK_EQ(place_rule(), PLACE_ANYWHERE);
+	files_put("sys/devices/system/node/has_cpu", "0-1\n");
+	files_put("sys/devices/system/node/node0/cpulist", "0-1\n");
+	files_put("sys/devices/system/node/node1/cpulist", "2-3\n");
+	CHECK_EQ(boot_again(PERCPU_DISABLED, 4), 4);
+	CHECK_EQ(place_rule(), PLACE_NODE);
+	begin(PLACE_NODE, 2);
+	for (int i = 0; i < 4; i++) {
+		struct arena *arena = choose(i);
+		CHECK_EQ(arena->index % 2, i / 2);
+		arena_thread_out(arena);
+	}
+	/* One arena is everybody's. */
+	CHECK_EQ(boot_again(PERCPU_DISABLED, 1), 1);
+	CHECK_EQ(place_rule(), PLACE_ANYWHERE);
+	opt.percpu_arena = PERCPU_PERCPU;
+	for (unsigned i = 0; i < 4; i++)
+		place_set_node(i, 0);
+	files_end();
+}
+
+/* ---- the rules ---- */
 
 TEST(each_processor_has_an_arena)
 {
@@ -287,6 +397,34 @@ TEST(with_percpu_arena_no_thread_chooses_an_automatic_arena)
 	in_a_thread(in_percpu);
 }
 
+/* On the processors of this machine, which a thread may not use all. */
+static void *
+go_from_cpu_to_cpu(void *arg)
+{
+	cpu_set_t all, one;
+
+	CHECK_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+	for (int i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		if (sched_setaffinity(0, sizeof one, &one) != 0)
+			continue;
+		let_it_tick();
+		CHECK_EQ(thread_self->arena->index, (unsigned)i % ARENAS);
+	}
+	return arg;
+}
+
+TEST(a_thread_uses_the_arena_of_the_processor_that_it_may_run_on)
+{
+	begin(PLACE_CPU, ARENAS);
+	place_cpu = os_cpu_current;
+	in_a_thread(go_from_cpu_to_cpu);
+	whole_check_empty();
+}
+
 #define THREADS 4
 #define STEPS (CONFIG_DEBUG ? 60000 : 200000)
 
@@ -327,6 +465,7 @@ TEST(nothing_is_lost_when_threads_wander_from_arena_to_arena)
 {
 	pthread_t threads[THREADS];
 
+	(void)test_seed();
 	begin(PLACE_CPU, ARENAS);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		REQUIRE(pthread_create(&threads[i], NULL, wander, (void *)i) == 0);

@@ -90,10 +90,10 @@ TEST(a_list_longer_than_its_room_is_used_as_far_as_it_is_whole)
 
 TEST(this_machine_has_as_many_processors_as_it_says)
 {
-	const struct topology_cpus cpus = topology_cpus();
+	const struct topology_cpus cpus = topology_cpus_under("");
 
 	CHECK(cpus.possible >= cpus.online && cpus.online >= os_cpu_end());
 	CHECK(os_cpu_end() >= os_cpu_count());
 	CHECK(os_cpu_current() < (int)cpus.possible);
-	CHECK(topology_nodes(node_of) >= 1);
+	CHECK(topology_nodes_under("", node_of) >= 1);
 }

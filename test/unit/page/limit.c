@@ -213,6 +213,7 @@ TEST(threads_together_never_use_more_than_the_hard_limit)
 {
 	pthread_t threads[THREADS];
 
+	(void)test_seed();
 	begin(0, THREAD_LIMIT);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		REQUIRE(pthread_create(&threads[i], NULL, charge_and_discharge, (void *)i)
