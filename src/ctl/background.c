@@ -188,8 +188,12 @@ rest(struct worker *w, uint64_t ns)
 		ns = BACKGROUND_LEAST_NS;
 	store_relaxed(&w->wakes_ns,
 	    ns < SLEEPS_FOR_EVER - now ? now + ns : SLEEPS_FOR_EVER);
-	(void)os_futex_wait(&w->must_end, 0, PAUSE_NS);
-	(void)event_wait(&w->wake, ns == UINT64_MAX ? ns : ns - PAUSE_NS);
+	(void)event_wait(&w->wake, ns);
+	/* Woken at once: the pause, and who signals in it need not do it again. */
+	const uint64_t rested = os_clock_ns() - now;
+	if (rested < PAUSE_NS)
+		(void)os_futex_wait(&w->must_end, 0, PAUSE_NS - rested);
+	(void)event_wait(&w->wake, 0);
 	store_relaxed(&w->wakes_ns, AT_WORK);
 	owner_add(&w->slept_ns, os_clock_ns() - now);
 }

@@ -102,8 +102,8 @@ advance(struct decay *d, uint64_t now_ns, size_t npages)
 	    (DECAY_EPOCHS - shift) * sizeof d->backlog[0]);
 	memset(d->backlog + DECAY_EPOCHS - shift, 0, shift * sizeof d->backlog[0]);
 	const size_t age = age_of_last(d, passed);
-	if (npages > d->n_last && age < DECAY_EPOCHS)
-		d->backlog[DECAY_EPOCHS - 1 - age] += npages - d->n_last;
+	if (age < DECAY_EPOCHS)
+		d->backlog[DECAY_EPOCHS - 1 - age] += decay_fresh(d, npages);
 	d->n_last = npages;
 	d->epoch_ns += passed * d->interval_ns;
 	set_deadline(d);
@@ -160,7 +160,7 @@ uint64_t
 decay_ns_until(const struct decay *d, uint64_t now_ns, size_t npages, size_t threshold)
 {
 	/* What came since the last epoch will be the next one's. */
-	const size_t fresh = npages > d->n_last ? npages - d->n_last : 0;
+	const size_t fresh = decay_fresh(d, npages);
 	size_t low = 1, high = DECAY_EPOCHS;
 
 	if (load_relaxed(&d->ms) <= 0 || npages == 0)
@@ -177,6 +177,8 @@ decay_ns_until(const struct decay *d, uint64_t now_ns, size_t npages, size_t thr
 				low = middle + 1;
 		}
 	}
-	const uint64_t due = d->epoch_ns + (uint64_t)high * d->interval_ns;
+	const uint64_t end = d->epoch_ns + (uint64_t)high * d->interval_ns;
+	/* Nothing is purged before the epoch is over, wherever jitter put its end. */
+	const uint64_t due = end > d->deadline_ns ? end : d->deadline_ns;
 	return due > now_ns ? due - now_ns : 0;
 }

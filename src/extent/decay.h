@@ -58,11 +58,18 @@ void decay_come(struct decay *d, uint64_t now_ns, size_t npages);
 bool decay_advance(struct decay *d, uint64_t now_ns, size_t npages);
 /* After purging: so many are left. */
 void decay_purged(struct decay *d, size_t npages);
-/* How many may stay, by the curve. ms > 0. */
+/* How many may stay, by the curve, of those that an epoch has counted. ms > 0. */
 size_t decay_limit(const struct decay *d);
 /* Nanoseconds until more than `threshold' pages may be purged, UINT64_MAX for never. */
 uint64_t decay_ns_until(const struct decay *d, uint64_t now_ns, size_t npages,
     size_t threshold);
+
+/* Of npages, those that no epoch has counted yet: all of them may stay. */
+static inline size_t
+decay_fresh(const struct decay *d, size_t npages)
+{
+	return npages > d->n_last ? npages - d->n_last : 0;
+}
 
 static inline ssize_t
 decay_get_ms(struct decay *d)

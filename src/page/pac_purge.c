@@ -270,7 +270,7 @@ limit_locked(struct pac *pac, enum decay_kind kind, size_t present)
 
 	assert(mutex_is_held(&d->lock));
 	if (decay_advance(d, now, present))
-		limit = decay_limit(d);
+		limit = decay_limit(d) + decay_fresh(d, present);
 	if (kind == DECAY_MUZZY || !load_relaxed(&pac->bounded))
 		return limit;
 	const size_t bound = dirty_bound(pac, now);

@@ -360,10 +360,10 @@ TEST(time_until_work_is_what_epoch_by_epoch_would_show)
 		}
 		npages += 1 + test_random_below(&seed, 3000);
 		const size_t threshold = test_random_below(&seed, 2000);
-		const uint64_t from = d->epoch_ns;
+		const uint64_t from = d->epoch_ns, deadline = d->deadline_ns - from;
 		const uint64_t due = decay_ns_until(d, from, npages, threshold);
-		const unsigned exact = intervals_until(d, npages, threshold);
-		CHECK_EQ(due, exact * INTERVAL);
+		const uint64_t exact = intervals_until(d, npages, threshold) * INTERVAL;
+		CHECK_EQ(due, exact > deadline ? exact : deadline);
 	}
 }
 
@@ -397,6 +397,7 @@ TEST(pages_that_come_do_not_make_those_young_that_came_before_a_pause)
 	decay_come(d, SECOND + 250 * INTERVAL, 100000);
 	CHECK(decay_advance(d, SECOND + 250 * INTERVAL, 100001));
 	CHECK(decay_limit(d) <= 1);
+	CHECK_EQ(decay_fresh(d, 100001), 1);
 	/* That an epoch has ended is told once. */
 	CHECK(!decay_advance(d, SECOND + 250 * INTERVAL, 100001));
 	/* Many that come without a pause are one epoch after the other, too. */
