@@ -44,7 +44,7 @@ read_number(const char *directory, const char *file, uint64_t *value)
 	fmt_init(&f, path, sizeof(path));
 	fmt_print(&f, "%s/%s", directory, file);
 	const char *p = text;
-	return os_read_file(path, text, sizeof(text)) != 0 && parse_number(&p, value);
+	return os_read_line(path, text, sizeof(text)) != 0 && parse_number(&p, value);
 }
 
 /* cpu.max: "quota period" or "max period". */
@@ -56,7 +56,7 @@ quota_v2(const char *directory)
 	uint64_t quota, period;
 	fmt_init(&f, path, sizeof(path));
 	fmt_print(&f, "%s/cpu.max", directory);
-	if (os_read_file(path, text, sizeof(text)) == 0)
+	if (os_read_line(path, text, sizeof(text)) == 0)
 		return 0;
 	const char *p = text;
 	if (!parse_number(&p, &quota) || *p++ != ' ' || !parse_number(&p, &period))
@@ -95,7 +95,9 @@ look_upward(const char *top, const char *path, size_t path_length,
 	fmt_init(&f, directory, sizeof(directory));
 	fmt_text(&f, top);
 	size_t top_length = f.length;
-	fmt_bytes(&f, path, path_length);
+	/* The path / is the top itself. */
+	if (path_length > 1)
+		fmt_bytes(&f, path, path_length);
 	unsigned merged = 0;
 	for (;;) {
 		merged = merge(merged, look(directory));

@@ -19,8 +19,11 @@ os_readlink(const char *path, char *buffer, size_t size)
 	return true;
 }
 
-size_t
-os_read_file(const char *path, char *buffer, size_t size)
+enum stop { AT_END, AT_LINE };
+
+/* Until the file ends, or behind a line's end if `stop' says so: that spares a system call. */
+static size_t
+read_until(const char *path, char *buffer, size_t size, enum stop stop)
 {
 	assert(size > 0);
 	int saved_errno = errno;
@@ -35,10 +38,24 @@ os_read_file(const char *path, char *buffer, size_t size)
 		if (got <= 0)
 			break;
 		length += (size_t)got;
+		if (stop == AT_LINE && buffer[length - 1] == '\n')
+			break;
 	}
 	if (fd >= 0)
 		sys_close(fd);
 	buffer[length] = '\0';
 	errno = saved_errno;
 	return length;
+}
+
+size_t
+os_read_file(const char *path, char *buffer, size_t size)
+{
+	return read_until(path, buffer, size, AT_END);
+}
+
+size_t
+os_read_line(const char *path, char *buffer, size_t size)
+{
+	return read_until(path, buffer, size, AT_LINE);
 }

@@ -36,6 +36,8 @@ const char *os_getenv(const char *name);
 bool os_readlink(const char *path, char *buffer, size_t size);
 /* First bytes of a file, NUL-terminated; returns the length, 0 on any error. */
 size_t os_read_file(const char *path, char *buffer, size_t size);
+/* The same of a file of one line: no look at what comes behind it. */
+size_t os_read_line(const char *path, char *buffer, size_t size);
 
 void os_write_stderr(const char *text, size_t length);
 _Noreturn void os_abort(void);

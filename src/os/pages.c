@@ -130,7 +130,7 @@ static bool
 read_overcommits(void)
 {
 	char text[8];
-	os_read_file("/proc/sys/vm/overcommit_memory", text, sizeof(text));
+	os_read_line("/proc/sys/vm/overcommit_memory", text, sizeof(text));
 	return text[0] != '2';
 }
 
@@ -139,7 +139,7 @@ static enum os_thp
 read_thp_mode(void)
 {
 	char text[64];
-	os_read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
+	os_read_line("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
 	if (strstr(text, "[always]") != NULL)
 		return OS_THP_ALWAYS;
 	if (strstr(text, "[madvise]") != NULL)

@@ -42,7 +42,7 @@ read_list(const char *root, const char *file, char *text, size_t size)
 
 	fmt_init(&f, path, sizeof path);
 	fmt_print(&f, "%s/sys/devices/system/%s", root, file);
-	const size_t length = os_read_file(path, text, size);
+	const size_t length = os_read_line(path, text, size);
 	/* What was cut may end in half a number. */
 	if (length == size - 1) {
 		char *comma = strrchr(text, ',');
