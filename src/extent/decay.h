@@ -49,8 +49,8 @@ void decay_init(struct decay *d, size_t backlog[DECAY_EPOCHS], ssize_t ms,
 void decay_restart(struct decay *d, ssize_t ms, uint64_t now_ns, size_t npages);
 /*
  * Pages come, besides `npages' that are unused already.  Those that no epoch has counted are as old
- * as the last of them, however late somebody looks; after a pause they are counted here.  The caller
- * does not hold lock.
+ * as the last of them, however late somebody looks; after a pause they are counted here.  The
+ * caller does not hold lock.
  */
 void decay_come(struct decay *d, uint64_t now_ns, size_t npages);
 

@@ -6,8 +6,8 @@
  *	address:  | 0 | root 15 bits | leaf 20 bits | granule 12 bits |      (x86-64, 47 bits)
  *
  * The root holds offsets from RTREE_ORIGIN, and so do leaves: nothing is where everything begins.
- * A root slot that is 0 leads to the static leaf `nothing', of which no word is ever written; a word
- * that is 0 leads to RTREE_ORIGIN, the same place, which is no record but reads as one that nobody
+ * A root slot that is 0 leads to the static leaf `nothing', of which no word is ever written; a
+ * word that is 0 leads to RTREE_ORIGIN, the same place, which is no record but reads as one that nobody
  * owns.  So free follows slot and word of any pointer without a test, and compares the owner that
  * it finds with a tcache before it looks at anything else.
  *
