@@ -135,7 +135,7 @@ resize_slow(void *p, size_t size)
 	return new != NULL ? new : alloc_failed("realloc");
 }
 
-/* Usable bytes of an object; 0 where p is none, but in a slab: that only resize_slow looks into. */
+/* Usable bytes of an object; 0 where p is none, but in a slab: only resize_slow looks there. */
 static inline size_t
 object_size(const void *p, const struct edata *e)
 {

@@ -53,9 +53,9 @@
 #define TCACHE_TRIM_NS ((uint64_t)(CONFIG_HOSTILE ? 0 : 10 * 1000 * 1000))
 /*
  * Empty slabs kept: as much as the most that was owned lately, within these bounds.  The upper one
- * is for all threads of an arena together: a slab that goes back and comes for another class has other
- * lines in the processor's caches, so a lone thread keeps what a ramp of some megabytes uses; many
- * threads must not each.
+ * is for all threads of an arena together: a slab that goes back and comes for another class has
+ * other lines in the processor's caches, so a lone thread keeps what a ramp of some megabytes
+ * uses; many threads must not each.
  */
 #define TCACHE_EMPTY_MIN (CONFIG_HOSTILE ? 0 : (size_t)128 << 10)
 #define TCACHE_EMPTY_MAX ((size_t)4 << 20)

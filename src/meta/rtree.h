@@ -7,9 +7,9 @@
  *
  * The root holds offsets from RTREE_ORIGIN, and so do leaves: nothing is where everything begins.
  * A root slot that is 0 leads to the static leaf `nothing', of which no word is ever written; a
- * word that is 0 leads to RTREE_ORIGIN, the same place, which is no record but reads as one that nobody
- * owns.  So free follows slot and word of any pointer without a test, and compares the owner that
- * it finds with a tcache before it looks at anything else.
+ * word that is 0 leads to RTREE_ORIGIN, the same place, which is no record but reads as one that
+ * nobody owns.  So free follows slot and word of any pointer without a test, and compares the
+ * owner that it finds with a tcache before it looks at anything else.
  *
  * A leaf spans 4 GiB so that the low half of an address, shifted, is the index in it.
  *

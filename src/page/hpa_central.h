@@ -4,9 +4,9 @@
  *
  * It maps an eden of HPA_EDEN_PAGESLABS huge pages at a time (near a limit of address space half
  * as many, down to one) and hands out one huge page after the other.  What it handed out is its
- * taker's, for good, or until its arena goes: then a few are kept for the next arena, and the others
- * unmapped.  All of an eden has its place in the rtree, so that registering an extent there cannot
- * fail, and the advice that pageslabs begin with.
+ * taker's, for good, or until its arena goes: then a few are kept for the next arena, and the
+ * others unmapped.  All of an eden has its place in the rtree, so that registering an extent there
+ * cannot fail, and the advice that pageslabs begin with.
  *
  * Also the kernel and the clock as the HPA sees them, one table, so that tests put their own in
  * their place; every call answers true for success, leaves errno alone, and is made with no lock

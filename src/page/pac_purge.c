@@ -22,10 +22,10 @@
  * After a trough demand comes back, or it does not.  Keeping what the peak of the last second used
  * is right in the first case; in the second it is kept for ever where the process makes no further
  * call.  So trust must be earned: the bound first asks for what is beyond a share of what is
- * active at once.  If within a second a good part of as many pages is needed anew, that was wrong, and from
- * then on the last second's peak is kept.  When a peak leaves that second and has not come back,
- * trust is gone.  A load in waves thus pays for its first trough alone; one that
- * ends leaves the share.
+ * active at once.  If within a second a good part of as many pages is needed anew, that was wrong,
+ * and from then on the last second's peak is kept.  When a peak leaves that second and has not
+ * come back, trust is gone.  A load in waves thus pays for its first trough alone; one that ends
+ * leaves the share.
  *
  * All of it is relaxed: hints; racing threads at worst forget a peak early.
  */
