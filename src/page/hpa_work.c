@@ -295,6 +295,7 @@ note_purged_locked(struct hpa *hpa, const struct hpa_purge *purge, const struct 
 		if (!r->is_done[i])
 			continue;
 		hpdata_purged(ps, r->range[i]);
+		ps->n_failures = 0;
 		hpa->stats.n_purges++;
 	}
 	psset_update_end(&hpa->set, ps);
@@ -330,7 +331,6 @@ finish_locked(struct hpa *hpa, const struct hpa_purge *purge, unsigned made_smal
 			ps->n_small = ps->n_active;
 			hpa->stats.n_dehugifies++;
 		}
-		ps->n_failures = 0;
 		/* What is dirty still is so from now on. */
 		ps->may_purge = ps->may_decay = false;
 		hpa_judge_locked(hpa, ps, now);
@@ -518,11 +518,12 @@ hugify_locked(struct hpa *hpa, uint64_t now)
 static unsigned
 step_locked(struct hpa *hpa)
 {
-	const uint64_t now = hpa->central->system->now_ns();
+	uint64_t (*const now_ns)(void) = hpa->central->system->now_ns;
 
-	if (purge_by_amount_locked(hpa, now) || purge_by_time_locked(hpa, now))
+	/* Time passes in each of them. */
+	if (purge_by_amount_locked(hpa, now_ns()) || purge_by_time_locked(hpa, now_ns()))
 		return 1;
-	if (hugify_locked(hpa, now))
+	if (hugify_locked(hpa, now_ns()))
 		return hpa->options.hugify_sync ? COLLAPSE_STEPS : 1;
 	return 0;
 }

@@ -8,9 +8,9 @@
  * one that is huge is backed as a whole when its first page is, or by and by (kernel_by_and_by), as
  * are all that are not small when kernel.thp_always.
  *
- * Calls fail at random, by kernel.percent.  In each call kernel.during is called back, before
- * anything has happened and again afterwards: there a test is "another thread".  It is told, too,
- * when a call is about to fail.
+ * Calls fail at random, by kernel.percent; where that is less than 100 a purge may fail in part.  In
+ * each call kernel.during is called back, before anything has happened and again afterwards: there
+ * a test is "another thread".  It is told, too, when a call is about to fail.
  */
 #ifndef TEST_HARNESS_FAKE_KERNEL_H
 #define TEST_HARNESS_FAKE_KERNEL_H
@@ -164,7 +164,7 @@ kernel_map(size_t size)
 	REQUIRE(size != 0 && size % OS_HUGEPAGE == 0);
 	if (kernel.largest_map != 0 && size > kernel.largest_map)
 		return NULL;
-	if (kernel_enter(CALL_MAP, KERNEL_NO_SLAB))
+	if (kernel_enter(CALL_MAP, KERNEL_NO_SLAB)) {
 		for (unsigned slab = 0; slab < KERNEL_SLABS && addr == NULL; slab++) {
 			if (!kernel_is_free(slab, n))
 				continue;
@@ -173,6 +173,8 @@ kernel_map(size_t size)
 					.was_huge = kernel.begins_huge };
 			addr = (void *)kernel_addr(slab, 0);
 		}
+		kernel.n_failed[CALL_MAP] += addr == NULL;
+	}
 	kernel_leave(CALL_MAP, KERNEL_NO_SLAB);
 	return addr;
 }
@@ -245,7 +247,7 @@ kernel_purge(const struct iovec *ranges, unsigned n)
 	REQUIRE(n != 0);
 	if (kernel_enter(CALL_PURGE, slab))
 		n_done = n;
-	else if (kernel_below(2) == 0)
+	else if (kernel.percent[CALL_PURGE] < 100 && kernel_below(2) == 0)
 		n_done = (unsigned)kernel_below(n);
 	if (n_done != 0 && n_done != n)
 		kernel_tell(CALL_PURGE, slab, PARTLY_REFUSED);

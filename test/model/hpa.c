@@ -476,6 +476,23 @@ step_idleness(void)
 	}
 }
 
+/* Nobody is kept awake by a kernel that refuses everything. */
+static void
+step_refusals(void)
+{
+	const uint64_t before = n_calls();
+
+	kernel_fails(100);
+	step_work(PURGE_BY_CURVE);
+	check_all();
+	for (unsigned n = 0; time_until_work() == 0; n++) {
+		REQUIRE(n < HPA_HUGIFY_TRIES * KERNEL_SLABS);
+		step_work(PURGE_BY_CURVE);
+		check_all();
+	}
+	REQUIRE(n_calls() - before < 20 * KERNEL_SLABS * hpdata_pages());
+}
+
 /* All that is not in use goes. */
 static void
 step_purge_everything(void)
@@ -503,6 +520,7 @@ quiet_step(void)
 	switch (below(8)) {
 	case 0: step_purge_everything(); break;
 	case 1: step_idleness(); break;
+	case 2: step_refusals(); break;
 	default: step_honesty(); break;
 	}
 	m.is_quiet = false;

@@ -353,6 +353,10 @@ check_hugify(unsigned slab)
 	REQUIRE(makes_huge() && k->ps->is_hugifying && !k->ps->is_purging);
 	REQUIRE(!k->ps->is_huge);
 	REQUIRE(is_due(k->full_ns, m.options.hugify_delay_ns));
+	/* What it has backed is not too much; what is being purged is gone. */
+	const size_t n_fresh = hpdata_pages() - k->ps->n_touched;
+	REQUIRE(!is_over(psset_dirty(&m.hpa.set) - m.hpa.n_purging + n_fresh,
+	    psset_active(&m.hpa.set)));
 	if (k->is_dehugified)
 		meet(HUGIFY_AFTER_DEHUGIFY);
 }
@@ -412,30 +416,39 @@ check_all(void)
 
 /* ---- nothing is forgotten -------------------------------------------------------------------- */
 
+/* Would it be too much to make one that is a candidate huge? */
+static bool
+is_blocked(const struct known *k)
+{
+	return is_over(psset_dirty(&m.hpa.set) + hpdata_pages() - k->ps->n_touched,
+	    psset_active(&m.hpa.set));
+}
+
 /* All that was due has been done; no call has failed in this life. */
 static void
 check_nothing_due(void)
 {
-	const size_t n_dirty = psset_dirty(&m.hpa.set),
-		     n_active = psset_active(&m.hpa.set);
-	bool is_blocked = false, is_any_due = false;
+	const bool may_purge = load_relaxed(&m.hpa.decay_ms) >= 0;
+	unsigned n_candidates = 0, n_blocked = 0;
+	bool is_purge_due = false, is_hugify_due = false;
 
 	for (unsigned i = 0; i < KERNEL_SLABS; i++) {
 		const struct known *k = &m.known[i];
 		if (k->ps == NULL)
 			continue;
-		if (load_relaxed(&m.hpa.decay_ms) >= 0)
-			REQUIRE(!is_due(k->decay_ns, decay_time_ns()));
-		if (k->candidate_ns != NEVER
-		    && is_over(n_dirty + hpdata_pages() - k->ps->n_touched, n_active))
-			is_blocked = true;
-		is_any_due |= is_due(k->candidate_ns, m.options.hugify_delay_ns);
-		if (load_relaxed(&m.hpa.decay_ms) >= 0 && is_over(n_dirty, n_active)
-		    && m.options.min_purge_interval_ns == 0
-		    && m.options.max_purge_pageslabs < 0)
-			REQUIRE(!is_due(k->worth_ns, m.options.min_purge_delay_ns));
+		REQUIRE(!may_purge || !is_due(k->decay_ns, decay_time_ns()));
+		n_candidates += k->candidate_ns != NEVER;
+		n_blocked += k->candidate_ns != NEVER && is_blocked(k);
+		is_purge_due |= is_due(k->worth_ns, m.options.min_purge_delay_ns);
+		is_hugify_due |= is_due(k->candidate_ns, m.options.hugify_delay_ns);
 	}
-	REQUIRE(!is_any_due || is_blocked);
+	REQUIRE(!is_hugify_due || n_blocked != 0);
+	/* Nothing is purged though it ought to be, but for the interval and the limit. */
+	if (may_purge && m.options.min_purge_interval_ns == 0
+	    && m.options.max_purge_pageslabs < 0
+	    && (is_over(psset_dirty(&m.hpa.set), psset_active(&m.hpa.set))
+		|| (n_blocked != 0 && n_blocked == n_candidates)))
+		REQUIRE(!is_purge_due);
 }
 
 #endif
