@@ -56,6 +56,7 @@ static struct {
 	unsigned percent[CALL_COUNT]; /* how often each call fails */
 	size_t largest_map;           /* bytes; 0: any */
 	bool thp_always;
+	bool takes_unbacked; /* what is purged need not be backed */
 	bool begins_huge;    /* pageslabs count as huge from the start */
 	bool wants_dehugify; /* before what is huge and not empty is purged */
 	uint64_t n_calls[CALL_COUNT], n_failed[CALL_COUNT];
@@ -224,7 +225,8 @@ kernel_purge_range(uintptr_t addr, size_t size)
 	REQUIRE(end <= hpdata_pages());
 	/* Nothing that is in use, and something that is backed. */
 	REQUIRE(bitmap_count_range(s->active, first, end) == 0);
-	REQUIRE(bitmap_count_range(s->backed, first, end) != 0 || s->was_huge);
+	REQUIRE(bitmap_count_range(s->backed, first, end) != 0 || s->was_huge
+	    || kernel.takes_unbacked);
 	s->was_purged_huge |= kernel_makes_huge(slab);
 	if (kernel.wants_dehugify && s->advice == HPA_HUGE
 	    && !bitmap_is_empty(s->active, hpdata_pages()))

@@ -572,11 +572,22 @@ choose_options(void)
 static void
 begin_life(void)
 {
-	static const ssize_t decays[] = { -1, 0, 10, 1000, 100000000, 100000000 };
-
 	kernel_reset(below(UINT64_MAX));
 	kernel.during = during;
 	kernel.largest_map = (1 + below(6)) * OS_HUGEPAGE;
+	choose_options();
+	hpa_central_init(&m.central, &kernel_system);
+	if (m.options.style == HPA_STYLE_EAGER)
+		m.central.advice = HPA_HUGE;
+	if (m.options.style == HPA_STYLE_LAZY && kernel.thp_always)
+		m.central.advice = HPA_SMALL;
+}
+
+static void
+begin_shard(void)
+{
+	static const ssize_t decays[] = { -1, 0, 10, 1000, 100000000, 100000000 };
+
 	memset(&m.hpa, 0, sizeof(m.hpa));
 	memset(m.known, 0, sizeof(m.known));
 	for (unsigned i = 0; i < KERNEL_SLABS; i++)
@@ -584,18 +595,12 @@ begin_life(void)
 		    m.known[i].decay_ns = NEVER;
 	m.has_failed = false;
 	m.n_rounds = m.n_round_slabs = 0;
-	choose_options();
-	hpa_central_init(&m.central, &kernel_system);
-	if (m.options.style == HPA_STYLE_EAGER)
-		m.central.advice = HPA_HUGE;
-	if (m.options.style == HPA_STYLE_LAZY && kernel.thp_always)
-		m.central.advice = HPA_SMALL;
 	hpa_init(&m.hpa, ARENA, base, &pool, &m.central, &m.options,
 	    decays[below(COUNT_OF(decays))]);
 }
 
 static void
-end_life(void)
+end_shard(void)
 {
 	kernel_fails(0);
 	m.is_quiet = true;
@@ -605,20 +610,25 @@ end_life(void)
 		step_free(KERNEL_NO_SLAB, 1 + (unsigned)below(HPA_BATCH_MAX));
 	check_all();
 	REQUIRE(psset_active(&m.hpa.set) == 0);
+	kernel.takes_unbacked = true;
+	kernel.percent[CALL_PURGE] = kernel.percent[CALL_DEHUGIFY] = (unsigned)below(40);
 	hpa_destroy(&m.hpa);
-	/* Nothing is kept but the rest of an eden, and nothing lost. */
+	/* Nothing is kept but address space, and nothing lost. */
 	for (unsigned i = 0; i < KERNEL_SLABS; i++)
-		REQUIRE(m.known[i].ps == NULL || !kernel.slabs[i].is_mapped);
+		REQUIRE(m.known[i].ps == NULL || !kernel.slabs[i].is_mapped
+		    || bitmap_is_empty(kernel.slabs[i].backed, hpdata_pages()));
 	REQUIRE(limit_used() == 0);
 	REQUIRE(pool.n_free == load_relaxed(&pool.n_all));
-	m.is_quiet = false;
+	kernel.takes_unbacked = m.is_quiet = false;
+	kernel_fails(0);
 }
 
 static void
 live(uint64_t n_steps)
 {
-	begin_life();
 	const uint64_t end = m.n_steps + n_steps;
+
+	begin_shard();
 	for (uint64_t phase = 0; m.n_steps < end;) {
 		/* Phases of many extents and of few. */
 		if (m.n_steps >= phase) {
@@ -629,7 +639,7 @@ live(uint64_t n_steps)
 		if (below(64) == 0)
 			quiet_step();
 	}
-	end_life();
+	end_shard();
 }
 
 static uint64_t
@@ -655,7 +665,10 @@ TEST(a_shard_is_as_it_ought_to_be_whatever_happens_in_the_middle_of_what)
 	while (m.n_steps < n_steps) {
 		const unsigned lg = lg_pages[below(COUNT_OF(lg_pages))];
 		os_page_size = max_size(page, (size_t)1 << lg);
-		live(LIFE_STEPS < n_steps - m.n_steps ? LIFE_STEPS : n_steps - m.n_steps);
+		begin_life();
+		/* What the first leaves, the second takes. */
+		live(LIFE_STEPS / 2);
+		live(LIFE_STEPS / 2);
 	}
 	os_page_size = page;
 	printf("# %" PRIu64 " steps, woken in vain %" PRIu64 " of %" PRIu64 " times\n",

@@ -245,7 +245,20 @@ is_over(size_t n_dirty, size_t n_active)
 	    && n_dirty > n_active * (uint64_t)m.options.dirty_mult / RATIO_ONE;
 }
 
-/* A round begins, or goes on, with n_new more pageslabs of so many dirty pages. */
+/* On entry into a call that purges: has a round begun? */
+static void
+see_round(void)
+{
+	if (m.hpa.stats.n_purge_passes == m.n_rounds)
+		return;
+	REQUIRE(m.n_rounds == 0
+	    || kernel.now_ns - m.round_ns >= m.options.min_purge_interval_ns);
+	m.n_rounds = m.hpa.stats.n_purge_passes;
+	m.round_ns = kernel.now_ns;
+	m.n_round_slabs = 0;
+}
+
+/* The round goes on with n_new more pageslabs of so many dirty pages. */
 static void
 check_round(unsigned n_new, size_t n_new_dirty, size_t n_most_dirty)
 {
@@ -253,13 +266,6 @@ check_round(unsigned n_new, size_t n_new_dirty, size_t n_most_dirty)
 	size_t n_dirty = psset_dirty(&m.hpa.set), n_blocked = 0;
 	bool is_other = false;
 
-	if (m.hpa.stats.n_purge_passes != m.n_rounds) {
-		REQUIRE(m.n_rounds == 0
-		    || kernel.now_ns - m.round_ns >= m.options.min_purge_interval_ns);
-		m.n_rounds = m.hpa.stats.n_purge_passes;
-		m.round_ns = kernel.now_ns;
-		m.n_round_slabs = 0;
-	}
 	m.n_round_slabs += n_new;
 	REQUIRE(m.options.max_purge_pageslabs < 0
 	    || m.n_round_slabs <= (size_t)m.options.max_purge_pageslabs);
@@ -329,6 +335,7 @@ see_chosen(void)
 {
 	bool is_new[KERNEL_SLABS] = { false }, is_any = false;
 
+	see_round();
 	for (unsigned i = 0; i < KERNEL_SLABS; i++) {
 		const struct known *k = &m.known[i];
 		is_new[i] = k->ps != NULL && k->ps->is_purging && !k->is_purging;
