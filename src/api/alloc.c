@@ -287,7 +287,9 @@ refill_slow(size_t size, struct tcache *tc, size_t szind, void *(*unusual)(size_
 	if (UNLIKELY(tc == &tcache_none))
 		return unusual(size);
 	tcache_notice();
-	void *p = tcache_refill(tc, (unsigned)szind);
+	void *p = large_is_apart((unsigned)szind)
+	    ? alloc_extent(tc->arena, tc, size_class_size((unsigned)szind), 1, ZERO_NO)
+	    : tcache_refill(tc, (unsigned)szind);
 	return LIKELY(p != NULL) ? p : unusual(size);
 }
 
