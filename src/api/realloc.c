@@ -19,6 +19,7 @@
 #include "extent/dss.h"
 #include "os/os.h"
 #include "os/pages.h"
+#include "page/limit.h"
 #include "thread/count.h"
 
 /* From here on a move by page tables beats a copy. */
@@ -89,6 +90,20 @@ move_pages(struct edata *from, void *to, size_t bytes, size_t alignment)
 	return large_object(target);
 }
 
+/* What a limit refused may fit where the object is, now that all has been purged that was in the
+ * way.  NULL: it does not. */
+static COLD void *
+resize_at_limit(void *p, struct edata *e, const struct alloc_request *request)
+{
+	if (limit_get(LIMIT_HARD) == 0 || request->arena != NULL
+	    || !is_aligned((uintptr_t)p, max_size(request->alignment, 1)))
+		return NULL;
+	const size_t wanted = size_usable(request->size);
+	return alloc_resize_in_place(p, e, request->size, 0, request->zero) == wanted
+	    ? p
+	    : NULL;
+}
+
 void *
 alloc_move(void *p, struct edata *e, const struct alloc_request *request)
 {
@@ -97,7 +112,7 @@ alloc_move(void *p, struct edata *e, const struct alloc_request *request)
 
 	void *new = alloc_requested(request);
 	if (new == NULL)
-		return NULL;
+		return resize_at_limit(p, e, request);
 	void *moved = move_pages(e, new, kept, max_size(request->alignment, 1));
 	if (moved == NULL)
 		moved = memcpy(new, p, kept);

@@ -16,6 +16,7 @@
 #include "cache/tcache.h"
 #include "config/options.h"
 #include "os/os.h"
+#include "page/limit.h"
 
 /* A slow path hands out about so many bytes. */
 #define LG_BYTES_A_SLOW_PATH 10
@@ -145,6 +146,8 @@ tcache_tick_now(struct tcache *tc)
 	if (opt.experimental_tcache_gc && now < tc->trimmed_ns + TCACHE_TRIM_NS)
 		return;
 	tc->trimmed_ns = now;
+	if (limit_is_pressed())
+		tcache_flush(tc);
 	tc->empty_limit = tcache_empty_share(tc);
 	tcache_post_all(tc);
 	(void)tcache_drain(tc);

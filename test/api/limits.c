@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "api/names.h"
+#include "config/options.h"
 #include "harness/whole.h"
 #include "page/limit.h"
 
@@ -174,6 +175,68 @@ TEST(memory_that_others_keep_free_is_given_back_before_an_allocation_fails)
 	CHECK_EQ(pac_dirty_pages(&arena_get(arena)->pac), 0);
 	API(free)(most);
 	end();
+}
+
+/* 40 MiB of free pages in an arena that keeps them. */
+static void
+keep_dirty(void)
+{
+	unsigned arena;
+	size_t length = sizeof arena;
+	ssize_t never = -1;
+	char name[64];
+
+	CHECK_EQ(API(mallctl)("arenas.create", &arena, &length, NULL, 0), 0);
+	snprintf(name, sizeof name, "arena.%u.dirty_decay_ms", arena);
+	CHECK_EQ(API(mallctl)(name, NULL, NULL, &never, sizeof never), 0);
+	void *p = API(mallocx)(40 * MIB, MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE);
+	REQUIRE(p != NULL);
+	API(dallocx)(p, MALLOCX_TCACHE_NONE);
+}
+
+TEST(an_object_grows_where_it_is_when_there_is_no_room_for_a_second_one)
+{
+	const size_t before = used_at_least();
+	unsigned arena;
+	size_t length = sizeof arena;
+
+	if (!opt.retain)
+		SKIP("nothing lies behind an object");
+	/* A new arena maps four times as much. */
+	CHECK_EQ(API(mallctl)("arenas.create", &arena, &length, NULL, 0), 0);
+	char *p = API(mallocx)(16 * MIB, MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE);
+	REQUIRE(p != NULL);
+	p[16 * MIB - 1] = 77;
+	keep_dirty();
+	set("limit.hard", before + ROOM);
+	char *larger = API(realloc)(p, 56 * MIB);
+	CHECK(larger == p && p[16 * MIB - 1] == 77);
+	CHECK(limit_used() <= before + ROOM);
+	CHECK(API(realloc)(p, 80 * MIB) == NULL && errno == ENOMEM);
+	end();
+	API(free)(p);
+}
+
+TEST(under_pressure_threads_keep_nothing)
+{
+	static void *p[200];
+	struct tcache *tc = thread_start()->tcache;
+
+	if (!opt.tcache)
+		SKIP("no cache");
+	for (unsigned k = 0; k < 2; k++) {
+		for (unsigned i = 0; i < COUNT_OF(p); i++)
+			REQUIRE((p[i] = API(malloc)(20000)) != NULL);
+		for (unsigned i = 0; i < COUNT_OF(p); i++)
+			API(free)(p[i]);
+		usleep(30 * 1000);
+		if (k == 1)
+			limit_pressure_set(LIMIT_GROUP_HIGH);
+		tcache_tick_now(tc);
+		/* A class that is in use keeps some, but for that. */
+		CHECK_EQ(tc->empty_bytes == 0, k == 1 || CONFIG_HOSTILE);
+	}
+	limit_pressure_clear(LIMIT_GROUP_HIGH);
 }
 
 /* ---- callbacks ---- */
