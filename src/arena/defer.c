@@ -148,6 +148,7 @@ arena_set_decay_ms(struct arena *arena, enum decay_kind kind, ssize_t ms)
 	if (arena->huge != NULL && kind == DECAY_DIRTY) {
 		sec_set_decay_ms(&arena->huge->sec, ms);
 		hpa_set_decay_ms(&arena->huge->hpa, ms);
+		arena->huge->sec.pai.work(&arena->huge->sec.pai, PURGE_BY_CURVE);
 	}
 	/* What is there, and what comes, is due at another time now. */
 	store_relaxed(&arena->foreseen_pages, 0);

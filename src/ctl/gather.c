@@ -39,7 +39,7 @@ gather_reset_mutex_locked(struct mutex *m)
 	store_relaxed(&m->stats.max_waiting, 0);
 }
 
-/* ORDER ARENA-MUTEX: the list in stats.def. NULL: there is no such lock. */
+/* ORDER ARENA-MUTEX: the list in stats.def. NULL: there is no such lock, or (hpa_sec) several. */
 static struct mutex *
 arena_mutex(struct arena *arena, enum arena_mutex which)
 {
@@ -55,7 +55,9 @@ arena_mutex(struct arena *arena, enum arena_mutex which)
 	case ARENA_MUTEX_tcache_list: return &arena->tcache_lock;
 	case ARENA_MUTEX_extents_pinned: return &arena->pac.pinned.lock;
 	case ARENA_MUTEX_hpa_shard:
+		return arena->huge == NULL ? NULL : &arena->huge->hpa.lock;
 	case ARENA_MUTEX_hpa_shard_grow:
+		return arena->huge == NULL ? NULL : &arena->huge->hpa.grow_lock;
 	case ARENA_MUTEX_hpa_sec: return NULL;
 	case ARENA_MUTEXES: break;
 	}
@@ -79,6 +81,8 @@ gather_reset_mutexes(struct arena *arena)
 		reset_mutex(arena_mutex(arena, (enum arena_mutex)i));
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		reset_mutex(&arena->bins[i].lock);
+	if (arena->huge != NULL)
+		gather_reset_sec_mutex(&arena->huge->sec);
 }
 
 /* ---- Slabs. ---- */
@@ -476,4 +480,6 @@ gather_arena(struct arena *arena, struct arena_record *r)
 		if (m != NULL)
 			gather_mutex(m, &r->mutexes[i]);
 	}
+	if (arena->huge != NULL)
+		gather_sec_mutex(&arena->huge->sec, &r->mutexes[ARENA_MUTEX_hpa_sec]);
 }

@@ -638,7 +638,10 @@ TEST(arenas_that_come_and_go_take_no_more_memory)
 		last = base_stats(&base_zero);
 		CHECK_EQ(last.allocated, first.allocated);
 		CHECK_EQ(last.mapped, first.mapped);
+		/* Address space for huge pages comes in large pieces, and goes in small. */
+		const size_t eden = opt.hpa ? HPA_EDEN_PAGESLABS * OS_HUGEPAGE : 0;
 		if (!IS_SLOW)
-			CHECK_EQ(mapped_bytes(), mapped);
+			CHECK(mapped_bytes() <= mapped + eden
+			    && mapped <= mapped_bytes() + eden);
 	}
 }

@@ -70,6 +70,54 @@ is_there(unsigned index)
 	return is;
 }
 
+static const char *const slab_columns[] = { "npageslabs_nonhuge", "npageslabs_huge",
+	"nactive_nonhuge", "nactive_huge", "ndirty_nonhuge", "ndirty_huge" };
+#define SHARD "stats.arenas.%u.hpa_shard."
+
+/* Page slabs are full, empty, or of a class; all of them are what the shard says. */
+static void
+check_page_slabs(unsigned index)
+{
+	static const char *const whole[] = { "npageslabs", "nactive", "ndirty" };
+	uint64_t all[6];
+
+	for (unsigned k = 0; k < 6; k++) {
+		uint64_t sum = node(SHARD "full_slabs.%s", index, slab_columns[k])
+		    + node(SHARD "empty_slabs.%s", index, slab_columns[k]);
+		for (unsigned j = 0; j < 64; j++)
+			sum +=
+			    node(SHARD "nonfull_slabs.%u.%s", index, j, slab_columns[k]);
+		all[k] = node(SHARD "slabs.%s", index, slab_columns[k]);
+		CHECK_EQ(sum, all[k]);
+	}
+	for (unsigned k = 0; k < 3; k++)
+		CHECK_EQ(node(SHARD "%s", index, whole[k]), all[2 * k] + all[2 * k + 1]);
+	CHECK_EQ(node(SHARD "empty_slabs.nactive_nonhuge", index)
+		+ node(SHARD "empty_slabs.nactive_huge", index),
+	    0);
+}
+
+/* Pages that are no extents: free ones in page slabs, and what is cached before them. */
+static void
+check_pages(unsigned index, uint64_t dirty, uint64_t muzzy, uint64_t retained)
+{
+	const uint64_t page = node("arenas.page"), hugepage = node("arenas.hugepage");
+	const uint64_t ndirty = node(SHARD "ndirty", index),
+		       touched = ndirty + node(SHARD "nactive", index);
+	const uint64_t all = node("stats.arenas.%u.retained", index);
+
+	check_page_slabs(index);
+	dirty += ndirty * page + node("stats.arenas.%u.hpa_sec_bytes", index);
+	retained += node(SHARD "npageslabs", index) * hugepage - touched * page;
+	CHECK_EQ(dirty, node("stats.arenas.%u.pdirty", index) * page);
+	CHECK_EQ(muzzy, node("stats.arenas.%u.pmuzzy", index) * page);
+	/* Address space for page slabs to come is counted in arena 0. */
+	CHECK(all == retained || (index == 0 && all > retained && touched != 0));
+	CHECK_EQ((all - retained) % hugepage, 0);
+	CHECK_EQ(node("stats.arenas.%u.mapped", index),
+	    node("stats.arenas.%u.pactive", index) * page + dirty + muzzy);
+}
+
 static void
 check_arena(unsigned index)
 {
@@ -127,23 +175,7 @@ check_arena(unsigned index)
 		muzzy += node("stats.arenas.%u.extents.%u.muzzy_bytes", index, i);
 		retained += node("stats.arenas.%u.extents.%u.retained_bytes", index, i);
 	}
-	const uint64_t page = node("arenas.page");
-	/* What page slabs have, and the cache in front of them. */
-	const uint64_t touched = node("stats.arenas.%u.hpa_shard.nactive", index) * page
-	    + node("stats.arenas.%u.hpa_shard.ndirty", index) * page;
-	dirty += node("stats.arenas.%u.hpa_shard.ndirty", index) * page
-	    + node("stats.arenas.%u.hpa_sec_bytes", index);
-	retained +=
-	    node("stats.arenas.%u.hpa_shard.npageslabs", index) * node("arenas.hugepage")
-	    - touched;
-	CHECK_EQ(dirty, node("stats.arenas.%u.pdirty", index) * page);
-	CHECK_EQ(muzzy, node("stats.arenas.%u.pmuzzy", index) * page);
-	/* Arena 0 counts those that nobody has yet. */
-	const uint64_t unused = node("stats.arenas.%u.retained", index) - retained;
-	CHECK_EQ(unused % node("arenas.hugepage"), 0);
-	CHECK(unused == 0 || (index == 0 && touched != 0));
-	CHECK_EQ(node("stats.arenas.%u.mapped", index),
-	    node("stats.arenas.%u.pactive", index) * page + dirty + muzzy);
+	check_pages(index, dirty, muzzy, retained);
 }
 
 /* ---- Every figure of all arenas is the sum of theirs. ---- */
@@ -172,6 +204,8 @@ places_of(const char *path)
 		return (unsigned)node("arenas.nbins");
 	if (strstr(path, ".lextents.") != NULL)
 		return (unsigned)node("arenas.nlextents");
+	if (strstr(path, ".nonfull_slabs.") != NULL)
+		return 64;
 	return strstr(path, ".extents.") != NULL ? 190 : 9;
 }
 
