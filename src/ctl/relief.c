@@ -13,7 +13,9 @@
 #include "thread/thread.h"
 
 static struct limit_callback_s callback; /* Guarded by ctl_lock. */
-static _Atomic(uint64_t) n_soft, n_hard; /* Relaxed counters. */
+/* Relaxed counters. */
+static _Atomic(uint64_t) n_soft;
+static _Atomic(uint64_t) n_hard;
 
 struct limit_callback_s
 relief_callback(void)
