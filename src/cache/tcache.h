@@ -58,7 +58,7 @@
  * uses; many threads must not each.
  */
 #define TCACHE_EMPTY_MIN (CONFIG_HOSTILE ? 0 : (size_t)128 << 10)
-#define TCACHE_EMPTY_MAX ((size_t)4 << 20)
+#define TCACHE_EMPTY_MAX ((size_t)1 << 20)
 
 struct tcache_class {
 	struct edata *current;
