@@ -133,7 +133,7 @@ mangled()
 	(cd out && find . -type f -o -type l) | sort > files
 	cat files
 	[ "$(tr '\n' ' ' < files)" = "./bin/tract ./include/jemalloc/jemalloc-odd.h \
-./include/tract/extent_hooks.h ./include/tract/tract-odd.h \
+./include/tract/extent_hooks.h ./include/tract/limit.h ./include/tract/tract-odd.h \
 ./lib/cmake/tract-odd/tract-oddConfig.cmake ./lib/cmake/tract-odd/tract-oddConfigVersion.cmake \
 ./lib/libjemalloc-odd.so ./lib/libjemalloc-odd.so.2 ./lib/libtract-odd.so ./lib/libtract-odd.so.1 \
 ./lib/pkgconfig/jemalloc-odd.pc ./lib/pkgconfig/tract-odd.pc " ] || return 1
