@@ -117,7 +117,7 @@ shed_locked(struct sec_bin *bin, size_t bytes, struct list *extents)
 		bin->stats.bytes -= LIST_ENTRY(l, struct edata, link)->size;
 		list_push_back(extents, l);
 	}
-	bin->idle = min_size(bin->idle, bytes);
+	bin->idle = min_size(bin->idle, bin->stats.bytes);
 }
 
 /* A bin that has become too full sheds.  True: it had. */

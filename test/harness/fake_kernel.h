@@ -8,9 +8,9 @@
  * one that is huge is backed as a whole when its first page is, or by and by (kernel_by_and_by), as
  * are all that are not small when kernel.thp_always.
  *
- * Calls fail at random, by kernel.percent; where that is less than 100 a purge may fail in part.  In
- * each call kernel.during is called back, before anything has happened and again afterwards: there
- * a test is "another thread".  It is told, too, when a call is about to fail.
+ * Calls fail at random, by kernel.percent; where that is less than 100 a purge may fail in part.
+ * In each call kernel.during is called back, before anything has happened and again afterwards:
+ * there a test is "another thread".  It is told, too, when a call is about to fail.
  */
 #ifndef TEST_HARNESS_FAKE_KERNEL_H
 #define TEST_HARNESS_FAKE_KERNEL_H
