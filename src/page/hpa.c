@@ -61,6 +61,7 @@ hpa_options_of_process(struct hpa_options *options)
 		    opt.hpa_dirty_mult == RATIO_NEVER ? -1 : (int64_t)opt.hpa_dirty_mult,
 		.max_purge_pageslabs = opt.experimental_hpa_max_purge_nhp,
 		.style = style_of_process(),
+		.start_huge_from = opt.hpa_start_huge_from,
 		.hugify_sync = opt.hpa_hugify_sync,
 		.start_huge = os_thp_mode == OS_THP_ALWAYS
 		    && opt.experimental_hpa_start_huge_if_thp_always,
@@ -119,9 +120,12 @@ static void
 take_from_locked(struct hpa *hpa, struct hpdata *ps, struct taking *t, uint64_t now)
 {
 	const unsigned n_pages = (unsigned)(t->size / os_page_size);
+	const size_t fresh_before = t->n_fresh;
 	unsigned k = 0, n_fresh;
 
 	psset_update_begin(&hpa->set, ps);
+	/* What is dirty in it may be wanted again. */
+	ps->decay_since_ns = now;
 	for (; t->got < t->n && ps->longest_free >= n_pages; t->got++, k++) {
 		const unsigned page = hpdata_reserve(ps, n_pages, &n_fresh);
 		struct edata *e =
@@ -133,6 +137,7 @@ take_from_locked(struct hpa *hpa, struct hpdata *ps, struct taking *t, uint64_t 
 	}
 	hpa_judge_locked(hpa, ps, now);
 	psset_update_end(&hpa->set, ps);
+	hpa_note_fresh_locked(hpa, t->n_fresh - fresh_before, now);
 	t->n_pageslabs++;
 	hpa->stats.alloc[k].pages_per_ps += k * n_pages;
 	hpa->stats.alloc[k].extents_per_ps++;
@@ -177,68 +182,115 @@ starts_huge(const struct hpa *hpa)
 	return hpa->options.style == HPA_STYLE_EAGER || hpa->options.start_huge;
 }
 
-static void
-add_pageslab_locked(struct hpa *hpa, struct hpdata *ps, uintptr_t addr)
+/* Is so much active that a fresh pageslab may be asked to be huge? */
+static bool
+grows_huge(struct hpa *hpa)
 {
+	const size_t from = hpa->options.start_huge_from;
+
+	/* Relaxed: a hint. */
+	return from != 0 && hpa->options.style == HPA_STYLE_LAZY && !starts_huge(hpa)
+	    && load_relaxed(&hpa->active_pages) >= from / os_page_size;
+}
+
+/* A pageslab in the making. */
+struct fresh {
+	struct hpdata *ps; /* NULL once it is in use */
+	bool is_huge;      /* then it is charged for */
+	bool is_asked;     /* by advice of its own */
+};
+
+static void
+discharge(struct hpa *hpa, size_t bytes)
+{
+	if (bytes != 0)
+		limit_discharge(hpa->arena_index, bytes);
+}
+
+static bool
+fresh_begin(struct hpa *hpa, struct fresh *fresh)
+{
+	fresh->is_asked = grows_huge(hpa);
+	fresh->is_huge = starts_huge(hpa) || fresh->is_asked;
+	if (fresh->is_huge && !limit_charge(hpa->arena_index, OS_HUGEPAGE)) {
+		if (!fresh->is_asked)
+			return false;
+		fresh->is_huge = fresh->is_asked = false;
+	}
+	fresh->ps = base_alloc(hpa->base, sizeof *fresh->ps, CACHE_LINE);
+	if (fresh->ps != NULL)
+		return true;
+	discharge(hpa, fresh->is_huge ? OS_HUGEPAGE : 0);
+	return false;
+}
+
+static void
+fresh_end(struct hpa *hpa, struct fresh *fresh)
+{
+	if (fresh->ps == NULL)
+		return;
+	discharge(hpa, fresh->is_huge ? OS_HUGEPAGE : 0);
+	base_free(hpa->base, fresh->ps, sizeof *fresh->ps);
+}
+
+static void
+fresh_add_locked(struct hpa *hpa, struct fresh *fresh, uintptr_t addr)
+{
+	struct hpdata *ps = fresh->ps;
+
+	fresh->ps = NULL;
 	hpdata_init(ps, addr, hpa->next_age++);
 	ps->epoch = hpa->epoch;
-	if (starts_huge(hpa)) {
-		ps->is_huge = true;
+	ps->is_huge = fresh->is_huge;
+	if (ps->is_huge)
 		(void)hpdata_touch_all(ps);
-	}
+	hpa->stats.n_hugifies += fresh->is_asked && ps->is_huge;
+	hpa->stats.n_hugify_failures += fresh->is_asked && !ps->is_huge;
 	psset_insert(&hpa->set, ps);
 	list_push_back(&hpa->all, &ps->all_link);
 }
 
-/* One more pageslab, if nobody else has made room meanwhile.  *ps is NULL once it is used. */
+/* With no lock held. */
 static void
-take_from_fresh(struct hpa *hpa, struct taking *t, struct hpdata **ps)
+fresh_advise(struct hpa *hpa, struct fresh *fresh, uintptr_t addr)
+{
+	fresh->is_huge = hpa->central->system->hugify((void *)addr, OS_HUGEPAGE);
+	if (!fresh->is_huge)
+		discharge(hpa, OS_HUGEPAGE);
+}
+
+/* One more pageslab, if nobody else has made room meanwhile. */
+static void
+take_from_fresh(struct hpa *hpa, struct taking *t, struct fresh *fresh)
 {
 	mutex_lock(&hpa->grow_lock);
 	take(hpa, t);
 	const uintptr_t addr = t->got == 0 ? hpa_central_take(hpa->central) : 0;
+	if (addr != 0 && fresh->is_asked) {
+		mutex_unlock(&hpa->grow_lock);
+		fresh_advise(hpa, fresh, addr);
+		mutex_lock(&hpa->grow_lock);
+	}
 	if (addr != 0) {
 		mutex_lock(&hpa->lock);
-		add_pageslab_locked(hpa, *ps, addr);
-		*ps = NULL;
+		fresh_add_locked(hpa, fresh, addr);
 		mutex_unlock(&hpa->lock);
 		take(hpa, t);
 	}
 	mutex_unlock(&hpa->grow_lock);
 }
 
-/* A record for a pageslab, which is charged for where it is huge from the start. */
-static struct hpdata *
-get_pageslab(struct hpa *hpa)
-{
-	if (starts_huge(hpa) && !limit_charge(hpa->arena_index, OS_HUGEPAGE))
-		return NULL;
-	struct hpdata *ps = base_alloc(hpa->base, sizeof *ps, CACHE_LINE);
-	if (ps == NULL && starts_huge(hpa))
-		limit_discharge(hpa->arena_index, OS_HUGEPAGE);
-	return ps;
-}
-
-static void
-put_pageslab(struct hpa *hpa, struct hpdata *ps)
-{
-	if (starts_huge(hpa))
-		limit_discharge(hpa->arena_index, OS_HUGEPAGE);
-	base_free(hpa->base, ps, sizeof *ps);
-}
-
 static void
 take_growing(struct hpa *hpa, struct taking *t)
 {
-	struct hpdata *ps = get_pageslab(hpa);
+	struct fresh fresh;
 
-	if (ps == NULL)
+	if (!fresh_begin(hpa, &fresh))
 		return;
 	do
-		take_from_fresh(hpa, t, &ps);
-	while (t->got == 0 && ps != NULL && hpa_central_refill(hpa->central));
-	if (ps != NULL)
-		put_pageslab(hpa, ps);
+		take_from_fresh(hpa, t, &fresh);
+	while (t->got == 0 && fresh.ps != NULL && hpa_central_refill(hpa->central));
+	fresh_end(hpa, &fresh);
 	if (t->got != 0)
 		return;
 	mutex_lock(&hpa->lock);
@@ -279,13 +331,6 @@ charge(struct hpa *hpa, unsigned n, size_t size)
 	if (limit_charge(hpa->arena_index, n * size))
 		return n;
 	return n > 1 && limit_charge(hpa->arena_index, size) ? 1 : 0;
-}
-
-static void
-discharge(struct hpa *hpa, size_t bytes)
-{
-	if (bytes != 0)
-		limit_discharge(hpa->arena_index, bytes);
 }
 
 /* ---- the interface -------------------------------------------------------------------------- */

@@ -11,14 +11,16 @@
  * A pageslab begins as small pages.  When hpa_hugification_threshold bytes of it are active it is a
  * candidate, and when it is one still after hpa_hugify_delay_ms it is made huge; so one that is
  * about to be emptied never is.  From then on all of it is backed, and counts as touched.
- * Where the kernel makes all memory huge, or the style is eager, pageslabs begin so.
+ * Where the kernel makes all memory huge, or the style is eager, pageslabs begin so; and fresh ones
+ * of a shard in which much is active, for there one more that is not filled yet is little.
  *
  * Purged are dirty pages
  *   - by amount: when there are more than hpa_dirty_mult times active ones, or so many that a
  *     candidate cannot be made huge.  Empty pageslabs first, then the dirtiest, in rounds
- *     hpa_min_purge_interval_ms apart, until there are few enough;
- *   - by time: of pageslabs that have been worth it for dirty_decay_ms, but of huge ones only when
- *     more than a tenth of them is not active;
+ *     hpa_min_purge_interval_ms apart, until there are few enough.  Where a good part of what a
+ *     round purged is needed anew within a second, the next one waits for longer and longer;
+ *   - by time: of pageslabs that have been worth it for dirty_decay_ms while nothing was taken from
+ *     them, but of huge ones only when more than a tenth of them is not active;
  *   - at once when they are freed, where dirty_decay_ms is 0.  Never where it is -1.
  * A pageslab that is huge is made small before (in the lazy style), for what is purged would come
  * back.
@@ -48,6 +50,9 @@ struct hpa_options {
 	int64_t max_purge_pageslabs; /* of a round; -1: all */
 	/* No AUTO: hpa_options_of_process has decided. */
 	enum { HPA_STYLE_NONE, HPA_STYLE_EAGER, HPA_STYLE_LAZY } style;
+	/* Active bytes from which on fresh pageslabs are made huge at once, in the lazy style;
+	 * 0: never. */
+	size_t start_huge_from;
 	bool hugify_sync;
 	bool start_huge; /* the kernel makes fresh pageslabs huge */
 	bool enforce_hugify;
@@ -84,6 +89,11 @@ struct hpa {
 	/* By amount: when the next round may begin; 0 pageslabs: none is under way. */
 	uint64_t round_due_ns;
 	size_t n_round; /* pageslabs purged in this round, and one */
+	/* When the last one began, what it purged, what has been touched anew since; and how long
+	 * the next one waits because it was wrong. */
+	uint64_t round_ns;
+	size_t n_forgone, n_fresh;
+	uint64_t patience_ns;
 	/* By time: not before this is any pageslab due; the next one to look at, or NULL. */
 	uint64_t decay_due_ns;
 	struct list *walk;
@@ -136,6 +146,8 @@ void hpa_work(struct pai *self, enum purge_extent how);
 uint64_t hpa_time_until_deferred_work(struct pai *self);
 /* After any change of ps, between brackets of the set: is it a candidate now, worth purging? */
 void hpa_judge_locked(struct hpa *hpa, struct hpdata *ps, uint64_t now_ns);
+/* So many pages were touched anew. */
+void hpa_note_fresh_locked(struct hpa *hpa, size_t n_pages, uint64_t now_ns);
 /* After any change at all: figures for others, and when there is work. */
 void hpa_publish_locked(struct hpa *hpa, uint64_t now_ns);
 

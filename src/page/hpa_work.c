@@ -33,6 +33,12 @@ earlier(uint64_t a_ns, uint64_t b_ns)
 	return a_ns < b_ns ? a_ns : b_ns;
 }
 
+static uint64_t
+after(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns > b_ns ? a_ns : b_ns;
+}
+
 /* -1 and 0 as of dirty_decay_ms. Relaxed: written under the lock. */
 static ssize_t
 decay_ms(struct hpa *hpa)
@@ -155,6 +161,35 @@ is_over(struct hpa *hpa)
 	return exceeds(hpa, 0) || is_blocked(hpa, psset_pick_hugify(&hpa->set));
 }
 
+/*
+ * Was the last round wrong?  If a good part of what it purged is needed anew within a second, then
+ * the next one waits, longer each time: a load in waves pays for its first troughs alone.  One that
+ * ends gives back what it does not need at once.
+ */
+#define WRONG_NS ((uint64_t)1000 * 1000 * 1000)
+#define LG_WRONG_SHARE 2
+#define PATIENCE_MIN_NS ((uint64_t)500 * 1000 * 1000)
+#define PATIENCE_MAX_NS ((uint64_t)4000 * 1000 * 1000)
+
+void
+hpa_note_fresh_locked(struct hpa *hpa, size_t n_pages, uint64_t now_ns)
+{
+	if (hpa->n_forgone == 0 || n_pages == 0)
+		return;
+	if (now_ns - hpa->round_ns >= WRONG_NS) {
+		hpa->n_forgone = 0;
+		hpa->patience_ns = 0;
+		return;
+	}
+	hpa->n_fresh += n_pages;
+	if (hpa->n_fresh <= hpa->n_forgone >> LG_WRONG_SHARE)
+		return;
+	hpa->n_forgone = 0;
+	hpa->patience_ns = hpa->patience_ns == 0 ? PATIENCE_MIN_NS : 2 * hpa->patience_ns;
+	if (hpa->patience_ns > PATIENCE_MAX_NS)
+		hpa->patience_ns = PATIENCE_MAX_NS;
+}
+
 /* ---- when there is work ---------------------------------------------------------------------- */
 
 static uint64_t
@@ -173,13 +208,13 @@ static uint64_t
 round_due(const struct hpa *hpa)
 {
 	const uint64_t delay = hpa->options.min_purge_delay_ns;
+	const uint64_t first = after(hpa->round_due_ns, hpa->round_ns + hpa->patience_ns);
 
 	if (!psset_has_purge(&hpa->set))
 		return DEFERRED_NEVER;
 	if (delay == 0)
-		return hpa->round_due_ns;
-	const uint64_t due = later(psset_purge_since(&hpa->set), delay);
-	return due > hpa->round_due_ns ? due : hpa->round_due_ns;
+		return first;
+	return after(first, later(psset_purge_since(&hpa->set), delay));
 }
 
 void
@@ -416,6 +451,8 @@ purge_by_amount_locked(struct hpa *hpa, uint64_t now)
 		if (now < round_due(hpa))
 			return false;
 		hpa->n_round = 1;
+		hpa->round_ns = now;
+		hpa->n_forgone = hpa->n_fresh = 0;
 		hpa->round_due_ns = later(now, hpa->options.min_purge_interval_ns);
 		hpa->stats.n_purge_passes++;
 	}
@@ -425,11 +462,11 @@ purge_by_amount_locked(struct hpa *hpa, uint64_t now)
 		hpa->n_round = 0;
 		return false;
 	}
-	if (hpa_purge_locked(hpa, &purge) == 0) {
+	const size_t n_pages = hpa_purge_locked(hpa, &purge);
+	hpa->n_forgone += n_pages;
+	if (n_pages == 0)
 		end_round_locked(hpa, now);
-		return false;
-	}
-	return true;
+	return n_pages != 0;
 }
 
 static bool

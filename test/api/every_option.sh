@@ -26,8 +26,9 @@ hpa bool false true = 1
 hpa_slab_max_alloc size_t 65536 32k 32768 64KB
 hpa_hugification_threshold size_t 1992294 1m 1048576 -1
 hpa_hugify_delay_ms u64 10000 3s 3000 3m
+hpa_start_huge_from size_t 67108864 1g 1073741824 x
 hpa_hugify_sync bool false true = 1
-hpa_min_purge_interval_ms u64 5000 250ms 250 -1
+hpa_min_purge_interval_ms u64 0 250ms 250 -1
 experimental_hpa_max_purge_nhp ssize_t -1 7 = -2 Out-of-range
 hpa_purge_threshold size_t 4096 65536 = 1.5
 hpa_min_purge_delay_ms u64 0 5000000000 = x

@@ -84,6 +84,7 @@ struct live {
 /* What is known of a pageslab. */
 struct known {
 	const struct hpdata *ps;
+	unsigned n_active;
 	bool is_purging, is_dehugified;
 	/* Since when; NEVER: not now. */
 	uint64_t full_ns, candidate_ns, worth_ns, decay_ns;
@@ -225,6 +226,10 @@ observe_slab(const struct hpdata *ps, struct known *k)
 	since(&k->full_ns, is_full(ps));
 	since(&k->candidate_ns, is_candidate(ps));
 	since(&k->worth_ns, is_worth(ps));
+	/* What is taken from is in use. */
+	if (ps->n_active > k->n_active)
+		k->decay_ns = NEVER;
+	k->n_active = ps->n_active;
 	since(&k->decay_ns, may_decay(ps));
 }
 
@@ -450,8 +455,8 @@ check_nothing_due(void)
 		is_hugify_due |= is_due(k->candidate_ns, m.options.hugify_delay_ns);
 	}
 	REQUIRE(!is_hugify_due || n_blocked != 0);
-	/* Nothing is purged though it ought to be, but for the interval and the limit. */
-	if (may_purge && m.options.min_purge_interval_ns == 0
+	/* Nothing is purged though it ought to be, but for intervals and the limit. */
+	if (may_purge && m.options.min_purge_interval_ns == 0 && m.hpa.patience_ns == 0
 	    && m.options.max_purge_pageslabs < 0
 	    && (is_over(psset_dirty(&m.hpa.set), psset_active(&m.hpa.set))
 		|| (n_blocked != 0 && n_blocked == n_candidates)))

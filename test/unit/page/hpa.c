@@ -359,6 +359,28 @@ TEST(a_thread_of_the_program_makes_only_a_few_pageslabs_huge)
 	end();
 }
 
+TEST(where_much_is_active_a_fresh_pageslab_is_asked_to_be_huge_at_once)
+{
+	struct hpa_options options = plain;
+
+	options.start_huge_from = 2 * OS_HUGEPAGE;
+	begin(&options, -1);
+	fill(2);
+	CHECK_EQ(kernel.n_hugifies, 0);
+	CHECK(alloc(1, false) != NULL);
+	CHECK_EQ(kernel.n_hugifies, 1);
+	CHECK_EQ(own.hpa.set.all[PSSET_HUGE].n_pageslabs, 1);
+	CHECK_EQ(limit_used(), 3 * OS_HUGEPAGE);
+	/* Refused, it begins small. */
+	kernel.refuses_hugify = true;
+	fill(1);
+	CHECK_EQ(own.hpa.set.all[PSSET_HUGE].n_pageslabs, 1);
+	CHECK_EQ(own.hpa.stats.n_hugify_failures, 1);
+	CHECK_EQ(limit_used(), 3 * OS_HUGEPAGE + 8 * os_page_size);
+	hpa_check(&own.hpa);
+	end();
+}
+
 TEST(an_eager_shard_takes_pageslabs_for_huge_and_asks_for_nothing)
 {
 	struct hpa_options options = plain;
@@ -400,6 +422,53 @@ TEST(too_many_dirty_pages_are_purged_a_round_at_a_time)
 	work();
 	CHECK_EQ(own.hpa.stats.n_purge_passes, 2);
 	CHECK(dirty() <= 3 * hpdata_pages() / 4);
+	end();
+}
+
+TEST(a_load_in_waves_pays_for_its_first_troughs_alone)
+{
+	struct hpa_options options = plain;
+
+	options.min_purge_interval_ns = 0;
+	begin(&options, 1000000);
+	fill(4);
+	for (unsigned i = 0; i < 100; i++) {
+		dalloc_from(hpdata_pages() / 8);
+		work();
+		kernel.now_ns += 100 * MS;
+		fill(3);
+		kernel.now_ns += 100 * MS;
+	}
+	/* 20 seconds: at once, and after 0.5, 1, 2, then 4 each. */
+	CHECK(own.hpa.stats.n_purge_passes >= 4 && own.hpa.stats.n_purge_passes <= 9);
+	/* One that ends leaves what is allowed, and the next is purged at once again. */
+	dalloc_from(hpdata_pages() / 8);
+	kernel.now_ns += 4 * SECOND;
+	work();
+	CHECK(dirty() <= hpdata_pages() / 4);
+	kernel.now_ns += SECOND;
+	fill(3);
+	const uint64_t passes = own.hpa.stats.n_purge_passes;
+	dalloc_from(hpdata_pages() / 8);
+	work();
+	CHECK_EQ(own.hpa.stats.n_purge_passes, passes + 1);
+	end();
+}
+
+TEST(what_is_taken_from_is_not_purged_by_time)
+{
+	begin(&plain, 1000);
+	const unsigned first = fill(1);
+	dalloc_from(first + hpdata_pages() / 8 * 85 / 100);
+	for (unsigned i = 0; i < 5; i++) {
+		kernel.now_ns += 900 * MS;
+		alloc(1, false);
+		work();
+		CHECK_EQ(kernel.n_purges, 0);
+	}
+	kernel.now_ns += SECOND;
+	work();
+	CHECK_EQ(dirty(), 0);
 	end();
 }
 
