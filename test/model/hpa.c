@@ -272,10 +272,21 @@ free_all(struct list *extents)
 	check_deferred(deferred);
 }
 
+/* What has been freed and is not in use again is found by nobody. */
+static void
+check_forgotten(uintptr_t addr)
+{
+	const unsigned slab = kernel_slab_of(addr), page = kernel_page_of(addr);
+
+	if (!bitmap_get(kernel.slabs[slab].active, page))
+		REQUIRE(emap_lookup_any((void *)addr) == NULL);
+}
+
 /* n extents, of one pageslab or of any. */
 static void
 step_free(unsigned slab, unsigned n)
 {
+	uintptr_t first = 0, last = 0; /* pages of the latest of them */
 	struct list extents;
 
 	list_init(&extents);
@@ -286,11 +297,16 @@ step_free(unsigned slab, unsigned n)
 			i++;
 			continue;
 		}
+		first = m.live[i].addr;
+		last = first + m.live[i].size - os_page_size;
 		list_push_back(&extents, &give(i)->link);
 		n--;
 	}
-	if (!list_is_empty(&extents))
-		free_all(&extents);
+	if (list_is_empty(&extents))
+		return;
+	free_all(&extents);
+	check_forgotten(first);
+	check_forgotten(last);
 }
 
 static unsigned
@@ -599,6 +615,16 @@ begin_shard(void)
 	    decays[below(COUNT_OF(decays))]);
 }
 
+static size_t
+n_mapped(void)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < KERNEL_SLABS; i++)
+		n += kernel.slabs[i].is_mapped;
+	return n;
+}
+
 static void
 end_shard(void)
 {
@@ -617,6 +643,8 @@ end_shard(void)
 	for (unsigned i = 0; i < KERNEL_SLABS; i++)
 		REQUIRE(m.known[i].ps == NULL || !kernel.slabs[i].is_mapped
 		    || bitmap_is_empty(kernel.slabs[i].backed, hpdata_pages()));
+	REQUIRE(n_mapped()
+	    == (m.central.end - m.central.next) / OS_HUGEPAGE + m.central.n_kept);
 	REQUIRE(limit_used() == 0);
 	REQUIRE(pool.n_free == load_relaxed(&pool.n_all));
 	kernel.takes_unbacked = m.is_quiet = false;
