@@ -182,7 +182,8 @@ starts_huge(const struct hpa *hpa)
 	return hpa->options.style == HPA_STYLE_EAGER || hpa->options.start_huge;
 }
 
-/* Is so much active that a fresh pageslab may be asked to be huge? */
+/* Is so much active that a fresh pageslab may be asked to be huge?  Near a limit what is not used
+ * yet is not little. */
 static bool
 grows_huge(struct hpa *hpa)
 {
@@ -190,7 +191,9 @@ grows_huge(struct hpa *hpa)
 
 	/* Relaxed: a hint. */
 	return from != 0 && hpa->options.style == HPA_STYLE_LAZY && !starts_huge(hpa)
-	    && load_relaxed(&hpa->active_pages) >= from / os_page_size;
+	    && load_relaxed(&hpa->active_pages) >= from / os_page_size
+	    && !limit_is_pressed() && !limit_exceeds(LIMIT_SOFT, OS_HUGEPAGE)
+	    && !limit_exceeds(LIMIT_HARD, OS_HUGEPAGE);
 }
 
 /* A pageslab in the making. */
@@ -212,11 +215,12 @@ fresh_begin(struct hpa *hpa, struct fresh *fresh)
 {
 	fresh->is_asked = grows_huge(hpa);
 	fresh->is_huge = starts_huge(hpa) || fresh->is_asked;
-	if (fresh->is_huge && !limit_charge(hpa->arena_index, OS_HUGEPAGE)) {
-		if (!fresh->is_asked)
-			return false;
+	/* A small one serves as well, so nobody is told that a limit is in the way. */
+	if (fresh->is_asked && !limit_charge_quietly(hpa->arena_index, OS_HUGEPAGE))
 		fresh->is_huge = fresh->is_asked = false;
-	}
+	else if (fresh->is_huge && !fresh->is_asked
+	    && !limit_charge(hpa->arena_index, OS_HUGEPAGE))
+		return false;
 	fresh->ps = base_alloc(hpa->base, sizeof *fresh->ps, CACHE_LINE);
 	if (fresh->ps != NULL)
 		return true;

@@ -381,6 +381,28 @@ TEST(where_much_is_active_a_fresh_pageslab_is_asked_to_be_huge_at_once)
 	end();
 }
 
+TEST(near_a_limit_a_fresh_pageslab_begins_small)
+{
+	const uint64_t n_refused = limit_refusals();
+	struct hpa_options options = plain;
+
+	options.start_huge_from = 2 * OS_HUGEPAGE;
+	for (unsigned kind = 0; kind < LIMIT_KINDS; kind++) {
+		begin(&options, -1);
+		fill(2);
+		limit_set((enum limit_kind)kind, 2 * OS_HUGEPAGE + OS_HUGEPAGE / 2);
+		CHECK(alloc(1, false) != NULL);
+		CHECK_EQ(kernel.n_hugifies, 0);
+		CHECK_EQ(limit_used(), 2 * OS_HUGEPAGE + os_page_size);
+		limit_set((enum limit_kind)kind, 0);
+		fill(1);
+		CHECK(alloc(1, false) != NULL);
+		CHECK_EQ(kernel.n_hugifies, 1);
+		end();
+	}
+	CHECK_EQ(limit_refusals(), n_refused);
+}
+
 TEST(an_eager_shard_takes_pageslabs_for_huge_and_asks_for_nothing)
 {
 	struct hpa_options options = plain;
