@@ -411,7 +411,12 @@ pac_alloc(struct pai *self, const struct page_request *request, bool *deferred)
 static void
 uncount_active(struct pac *pac, size_t bytes)
 {
-	fetch_sub_relaxed(&pac->stats.active_pages, bytes / os_page_size);
+	const size_t pages = bytes / os_page_size;
+	const size_t active = fetch_sub_relaxed(&pac->stats.active_pages, pages) - pages;
+
+	/* Relaxed: as in count_active. */
+	if (active < load_relaxed(&pac->trough_pages))
+		store_relaxed(&pac->trough_pages, active);
 }
 
 /* An extent that left active use, from state MERGING into dirty, or where it is pinned there. */

@@ -14,7 +14,7 @@
  *
  * Bound on dirty pages besides time: max(4 MiB, a quarter of active).  Where demand has been seen
  * to come back within a second, never so low that active + dirty falls below the peak of active in
- * the last second.  An explicit decay setting (option, or control node; -1 too) switches the bound
+ * the last second and that share of it.  An explicit decay setting (option, or control node; -1 too) switches the bound
  * off.
  *
  * Locking: each ecache has a lock (rank ECACHE, one at a time); `grow_lock' guards the next
@@ -64,8 +64,11 @@ struct pac {
 	_Atomic(size_t) peak_pages[2]; /* of active, in the current and the last second */
 	_Atomic(uint64_t) peak_since_ns;
 	_Atomic(bool) is_trusted; /* demand that went has come back within a second */
+	_Atomic(size_t) trusted_pages; /* the fewest active that it came back from */
+	_Atomic(size_t) trusted_peak;  /* ... at this peak */
 	_Atomic(size_t) forgone_pages; /* purged by the bound, not yet judged */
 	_Atomic(uint64_t) forgone_ns;  /* since when */
+	_Atomic(size_t) trough_pages;  /* the fewest active since then */
 	_Atomic(size_t) fresh_pages;   /* ever taken that nothing backed, wrapping */
 	_Atomic(size_t) fresh_before;  /* the same, at forgone_ns */
 	struct pac_stats stats;
@@ -126,12 +129,9 @@ pac_is_oversize(struct pac *pac, size_t size)
 	return UNLIKELY(threshold >= SC_LARGE_MIN) && size >= threshold;
 }
 
-/* Has demand been seen to come back, so that there is no haste to purge? */
-static inline bool
-pac_trusts_demand(struct pac *pac)
-{
-	return load_relaxed(&pac->is_trusted);
-}
+/* Has demand been seen to come back from where it is now, or from near it, so that there is no
+ * haste to purge? */
+bool pac_trusts_demand(struct pac *pac);
 
 size_t pac_dirty_pages(struct pac *pac);
 size_t pac_muzzy_pages(struct pac *pac);

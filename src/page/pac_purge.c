@@ -27,6 +27,9 @@
  * come back, trust is gone.  A load in waves thus pays for its first trough alone; one that ends
  * leaves the share.
  *
+ * Trust goes as deep as the troughs that it was earned by.  Where much less is active than in any of
+ * those, this may be the end of the work, and the share is the bound again, until judged.
+ *
  * All of it is relaxed: hints; racing threads at worst forget a peak early.
  */
 
@@ -64,6 +67,38 @@ recent_peak(struct pac *pac, uint64_t now)
 	return peak;
 }
 
+/* Not near it any more: less than this part of it. */
+#define LG_DEEPER 2
+
+/* The fewest active pages that demand came back from; more where the peak has grown since. */
+static size_t
+trusted_level(const struct pac *pac)
+{
+	const size_t before = max_size(load_relaxed(&pac->trusted_peak), 1);
+
+	return load_relaxed(&pac->trusted_pages) * max_size(known_peak(pac) / before, 1);
+}
+
+bool
+pac_trusts_demand(struct pac *pac)
+{
+	return load_relaxed(&pac->is_trusted)
+	    && load_relaxed(&pac->stats.active_pages) >= trusted_level(pac) >> LG_DEEPER;
+}
+
+/* Demand came back from the lowest that was active since pages went by the bound. */
+static void
+trust(struct pac *pac)
+{
+	const size_t lowest = load_relaxed(&pac->trough_pages);
+
+	if (!load_relaxed(&pac->is_trusted) || lowest < trusted_level(pac)) {
+		store_relaxed(&pac->trusted_pages, lowest);
+		store_relaxed(&pac->trusted_peak, known_peak(pac));
+	}
+	store_relaxed(&pac->is_trusted, true);
+}
+
 /* Was it wrong to purge by the bound?  If so much of it was needed anew. */
 #define LG_WRONG_SHARE 2
 
@@ -77,7 +112,7 @@ judge(struct pac *pac, uint64_t now)
 	if (forgone == 0)
 		return;
 	if (fresh > forgone >> LG_WRONG_SHARE)
-		store_relaxed(&pac->is_trusted, true);
+		trust(pac);
 	else if (now - load_relaxed(&pac->forgone_ns) < PEAK_NS)
 		return;
 	store_relaxed(&pac->forgone_pages, 0);
@@ -91,9 +126,11 @@ dirty_bound(struct pac *pac, uint64_t now)
 	const size_t active = load_relaxed(&pac->stats.active_pages);
 	const size_t share = dirty_share(active);
 
-	return peak > active && load_relaxed(&pac->is_trusted)
-	    ? max_size(share, peak - active)
-	    : share;
+	/* Pieces that do not fit lie beside what is needed: as much again as the share of the peak. */
+	const size_t room = peak + dirty_share(peak);
+
+	return room > active && pac_trusts_demand(pac) ? max_size(share, room - active)
+						       : share;
 }
 
 /* So many pages go by the bound: whether rightly so is seen from now on. */
@@ -102,9 +139,10 @@ forgo(struct pac *pac, size_t npages, uint64_t now)
 {
 	const size_t unjudged = load_relaxed(&pac->forgone_pages);
 
-	if (load_relaxed(&pac->is_trusted))
+	if (pac_trusts_demand(pac))
 		return;
 	if (unjudged == 0) {
+		store_relaxed(&pac->trough_pages, load_relaxed(&pac->stats.active_pages));
 		store_relaxed(&pac->forgone_ns, now);
 		store_relaxed(&pac->fresh_before, load_relaxed(&pac->fresh_pages));
 	}
