@@ -14,8 +14,8 @@
  *
  * Bound on dirty pages besides time: max(4 MiB, a quarter of active).  Where demand has been seen
  * to come back within a second, never so low that active + dirty falls below the peak of active in
- * the last second and that share of it.  An explicit decay setting (option, or control node; -1 too) switches the bound
- * off.
+ * the last second and that share of it.  An explicit decay setting (option, or control node; -1
+ * too) switches the bound off.
  *
  * Locking: each ecache has a lock (rank ECACHE, one at a time); `grow_lock' guards the next
  * step's size; each decay has one.  Hooks and system calls run with none of them held.

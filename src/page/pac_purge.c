@@ -27,8 +27,8 @@
  * come back, trust is gone.  A load in waves thus pays for its first trough alone; one that ends
  * leaves the share.
  *
- * Trust goes as deep as the troughs that it was earned by.  Where much less is active than in any of
- * those, this may be the end of the work, and the share is the bound again, until judged.
+ * Trust goes as deep as the troughs that it was earned by.  Where much less is active than in any
+ * of those, this may be the end of the work, and the share is the bound again, until judged.
  *
  * All of it is relaxed: hints; racing threads at worst forget a peak early.
  */
@@ -126,7 +126,7 @@ dirty_bound(struct pac *pac, uint64_t now)
 	const size_t active = load_relaxed(&pac->stats.active_pages);
 	const size_t share = dirty_share(active);
 
-	/* Pieces that do not fit lie beside what is needed: as much again as the share of the peak. */
+	/* Pieces that do not fit lie beside what is needed. */
 	const size_t room = peak + dirty_share(peak);
 
 	return room > active && pac_trusts_demand(pac) ? max_size(share, room - active)
