@@ -165,6 +165,7 @@ run(struct worker *w)
 	/* Acquire: pairs with start_locked.  0: it is being stopped, or not all are up yet. */
 	const unsigned running = load_acquire(&n_workers), n = running != 0 ? running : 1;
 	uint64_t least = UINT64_MAX;
+	size_t n_pages = 0;
 
 	pressure_look();
 	for (unsigned i = w->index; i < arenas_total(); i += n) {
@@ -173,10 +174,11 @@ run(struct worker *w)
 			continue;
 		const uint64_t ns = work_on(arena);
 		least = ns < least ? ns : least;
+		n_pages += arena_pages_dirty(arena) + pac_muzzy_pages(&arena->pac);
 		arena_unpin(arena);
 	}
 	owner_add(&w->n_runs, (uint64_t)1);
-	return pressure_sleep(least);
+	return pressure_sleep(least, n_pages);
 }
 
 static void
@@ -212,6 +214,9 @@ work(void *arg)
 		mutex_unlock(&w->run_lock);
 		rest(w, ns);
 	}
+	/* Acquire: pairs with dismiss_locked.  There are none again before this one has ended. */
+	if (load_acquire(&n_workers) == 0)
+		pressure_forget();
 	store_release(&w->has_ended, (uint32_t)1); /* pairs with ends_within */
 	os_futex_wake(&w->has_ended, 1);
 	return NULL;

@@ -2,6 +2,7 @@
 #include "ctl/pressure.h"
 
 #include <errno.h>
+#include <stdbool.h>
 
 #include "os/cgroup.h"
 #include "os/os.h"
@@ -34,10 +35,11 @@ pressure_look(void)
 }
 
 uint64_t
-pressure_sleep(uint64_t due_ns)
+pressure_sleep(uint64_t due_ns, size_t n_pages)
 {
-	return due_ns != UINT64_MAX && due_ns > PRESSURE_LOOK_NS
-		&& load_relaxed(&is_limited)
+	const bool has_work = due_ns != UINT64_MAX || n_pages != 0;
+
+	return has_work && due_ns > PRESSURE_LOOK_NS && load_relaxed(&is_limited)
 	    ? PRESSURE_LOOK_NS
 	    : due_ns;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/pressure.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+
 #include "api/names.h"
 #include "arena/arena.h"
 #include "ctl/background.h"
@@ -136,8 +139,8 @@ TEST(without_a_memory_high_nobody_wakes_to_look)
 	const uint64_t runs = n_runs();
 	usleep(1300 * 1000);
 	CHECK(n_runs() <= runs + 1);
-	CHECK_EQ(pressure_sleep(UINT64_MAX), UINT64_MAX);
-	CHECK_EQ(pressure_sleep(100 * PRESSURE_LOOK_NS), 100 * PRESSURE_LOOK_NS);
+	CHECK_EQ(pressure_sleep(UINT64_MAX, 1), UINT64_MAX);
+	CHECK_EQ(pressure_sleep(100 * PRESSURE_LOOK_NS, 1), 100 * PRESSURE_LOOK_NS);
 	end();
 }
 
@@ -155,4 +158,55 @@ TEST(what_a_worker_knew_ends_with_it)
 	arena_decay(arena_get(0), PURGE_BY_CURVE);
 	CHECK(dirty() >= 16 * MIB);
 	arena_decay(arena_get(0), PURGE_EVERYTHING);
+}
+
+static void *
+stop_workers(void *unused)
+{
+	CHECK(background_set(BACKGROUND_OFF));
+	return unused;
+}
+
+/* The file it reads first is a pipe: it is in the middle of a look for as long as we like. */
+TEST(a_worker_that_is_stopped_while_it_looks_leaves_no_pressure)
+{
+	char path[128];
+	pthread_t stopper;
+
+	files_begin();
+	files_put("sys/fs/cgroup/memory.high", "1600000\n");
+	group("1600000\n");
+	files_put("proc/self/cgroup", "");
+	snprintf(path, sizeof path, "%s/proc/self/cgroup", files_root);
+	unlink(path);
+	REQUIRE(mkfifo(path, 0600) == 0);
+	pressure_root = files_root;
+	REQUIRE(background_set(BACKGROUND_ON));
+	/* Until it reads. */
+	const int fd = open(path, O_WRONLY);
+	REQUIRE(fd >= 0);
+	REQUIRE(pthread_create(&stopper, NULL, stop_workers, NULL) == 0);
+	while (background_is_on())
+		usleep(1000);
+	CHECK_EQ(write(fd, "0::/\n", 5), 5);
+	close(fd);
+	pthread_join(stopper, NULL);
+	CHECK(!limit_is_pressed());
+	end();
+}
+
+TEST(what_would_never_decay_goes_near_memory_high_too)
+{
+	begin();
+	files_put("sys/fs/cgroup/memory.high", "1600000\n");
+	group("1000000\n");
+	REQUIRE(arena_set_decay_ms(arena_get(0), DECAY_DIRTY, -1));
+	REQUIRE(background_set(BACKGROUND_ON));
+	free_some(16 * MIB);
+	usleep(220 * 1000);
+	CHECK(dirty() >= 16 * MIB);
+	group("1600000\n");
+	CHECK(is_purged());
+	end();
+	REQUIRE(arena_set_decay_ms(arena_get(0), DECAY_DIRTY, 5000 * 1000));
 }
