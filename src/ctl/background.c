@@ -319,13 +319,16 @@ on_thread_end(void)
 	unlock_control();
 }
 
-/* As many as can be had; one serves all arenas, too. */
+/* As many as can be had; one serves all arenas, too.  None without the first thread: nobody would
+ * end them. */
 static bool
 start_locked(size_t wanted)
 {
 	unsigned n = 0;
 
 	assert(load_relaxed(&n_workers) == 0);
+	if (load_relaxed(&is_orphan) || os_thread_first_has_ended())
+		return false;
 	(void)join_locked(UINT64_MAX);
 	while (n < wanted && create_locked(n))
 		n++;

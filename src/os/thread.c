@@ -2,12 +2,14 @@
 #include "os/thread.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "os/inject.h"
+#include "os/os.h"
 
 /* Enough for what runs there, hooks of the user included. */
 #define STACK_SIZE ((size_t)256 << 10)
@@ -64,6 +66,20 @@ bool
 os_thread_is_first(void)
 {
 	return syscall(SYS_gettid) == getpid();
+}
+
+/* proc(5): the process's state is that of its first thread, behind a name in parentheses that may
+ * hold any character. */
+bool
+os_thread_first_has_ended(void)
+{
+	char text[128];
+
+	if (os_thread_is_first())
+		return false;
+	os_read_file("/proc/self/stat", text, sizeof text);
+	const char *end = strrchr(text, ')');
+	return end != NULL && end[1] == ' ' && (end[2] == 'Z' || end[2] == 'X');
 }
 
 /* proc(5): a directory's links are itself, its parent's entry, and its directories: no need to read

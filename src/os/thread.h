@@ -35,6 +35,8 @@ bool os_thread_create(pthread_t *thread, void *(*run)(void *), void *arg);
 void os_thread_join(pthread_t thread);
 /* The thread that began the process, or the one that a fork left. */
 bool os_thread_is_first(void);
+/* That one has ended, and others go on; false where it is not known. */
+bool os_thread_first_has_ended(void);
 /* Threads of the process, those included that are about to end; 0: not known. */
 unsigned os_thread_count(void);
 /* What tools call the calling thread; 15 characters. */

@@ -40,6 +40,8 @@ check 'a process with one thread is alone to the system' \
 check 'a process ends with its last thread' with $auto "$dir/background" orphan
 check 'the same with background_thread:true' \
     with background_thread:true,max_background_threads:1 "$dir/background" orphan
+check 'and no worker starts then that would keep it' with $off "$dir/background" orphan-asks
+check 'not even where one had been' with $auto "$dir/background" orphan-asks
 check 'a child forked from a thread, too' with $auto "$dir/background" orphan-child
 check 'before main with background_thread:true' \
     with background_thread:true,max_background_threads:1 "$dir/background" workers 0 1

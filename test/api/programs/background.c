@@ -9,6 +9,7 @@
  *	background storm                makes a thread and forks, over and over: few workers
  *	background alone WHAT           with one thread left, fork or unshare find it alone
  *	background orphan               ends with its last thread, long after its first
+ *	background orphan-asks          so does one whose last thread asks for workers
  *	background orphan-child         so does a child that a thread forks
  */
 #define _GNU_SOURCE /* unshare */
@@ -186,6 +187,30 @@ leave_threads_behind(void)
 		abort();
 }
 
+/* The first thread ended unseen: there was no worker yet. */
+static void *
+ask_for_workers(void *unused)
+{
+	int (*control)(const char *, void *, size_t *, void *, size_t);
+	_Bool on = 1;
+
+	*(void **)&control = dlsym(RTLD_DEFAULT, "mallctl");
+	usleep(200 * 1000);
+	if (control("background_thread", NULL, NULL, &on, sizeof on) == 0)
+		abort();
+	return unused;
+}
+
+static void
+leave_one_that_asks(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, ask_for_workers, NULL) != 0)
+		abort();
+	pthread_exit(NULL);
+}
+
 static void *
 fork_here(void *status)
 {
@@ -249,6 +274,8 @@ main(int argc, char **argv)
 		leave_threads_behind();
 		pthread_exit(NULL);
 	}
+	if (strcmp(what, "orphan-asks") == 0)
+		leave_one_that_asks();
 	if (strcmp(what, "orphan-child") == 0)
 		return !child_of_a_thread();
 	if (strcmp(what, "dlopen") == 0 && argc == 4)
