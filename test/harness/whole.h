@@ -11,15 +11,22 @@
 #include "cache/pool.h"
 #include "harness/test.h"
 #include "os/pages.h"
+#include "page/limit.h"
 #include "thread/thread.h"
 
 /* The invariants of everything, at any time. */
 static TEST_UNUSED void
 whole_check(void)
 {
+	size_t charged = 0;
+
 	for (unsigned i = 0; i < arenas_total(); i++)
-		if (arena_get(i) != NULL)
+		if (arena_get(i) != NULL) {
 			arena_check(arena_get(i));
+			charged += arena_pages_charged(arena_get(i));
+		}
+	/* No charge is lost, and none forgotten. */
+	CHECK_EQ(limit_used(), charged);
 	if (thread_self != NULL && thread_self != &thread_ended
 	    && thread_self->tcache != NULL)
 		tcache_check(thread_self->tcache);

@@ -21,6 +21,7 @@
 #include "os/inject.h"
 #include "os/os.h"
 #include "os/pages.h"
+#include "page/limit.h"
 #include "thread/thread.h"
 #include "tract/extent_hooks.h"
 
@@ -470,6 +471,7 @@ static struct accounts {
 	size_t n_records; /* of extents, ever made */
 	size_t n_extents; /* that have one */
 	size_t n_free;    /* records without extent */
+	size_t charged;   /* as limits see it, by the arenas' own counters */
 } accounts;
 
 static size_t
@@ -488,6 +490,7 @@ check_arena(struct arena *arena)
 	size_t current = 0;
 
 	arena_check(arena);
+	accounts.charged += arena_pages_charged(arena);
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		CHECK_EQ(arena->bins[i].stats.cur_regs, 0);
 		CHECK(list_is_empty(&arena->bins[i].owned));
@@ -556,6 +559,7 @@ check_whole(void)
 		if (arena_get(i) != NULL)
 			check_arena(arena_get(i));
 	accounts.bytes += base_stats(&base_zero).mapped + rtree_mapped_bytes();
+	CHECK_EQ(limit_used(), accounts.charged);
 	CHECK_EQ(accounts.n_records + load_relaxed(&edata_orphans.n_all),
 	    accounts.n_free + edata_orphans.n_free + accounts.n_extents);
 }
