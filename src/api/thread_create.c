@@ -3,11 +3,11 @@
  * thread_create -- notices that the program makes a thread, for background_thread_auto; and that it
  * needs to be without one.
  *
- * In front of libc's pthread_create stands ours, which calls it and then may start a background
- * worker: here the program is in no allocation and holds none of libc's locks, which cannot be said
- * of any call of malloc or free (the dynamic linker and pthread_join free memory under locks that
- * making a thread needs).  In front of unshare and setns, which a process with two threads may be
- * denied, stand ours, before which such a worker ends.
+ * In front of libc's pthread_create and thrd_create stand ours, which call them and then may start a
+ * background worker: here the program is in no allocation and holds none of libc's locks, which
+ * cannot be said of any call of malloc or free (the dynamic linker and pthread_join free memory
+ * under locks that making a thread needs).  In front of unshare and setns, which a process with two
+ * threads may be denied, stand ours, before which such a worker ends.
  *
  * Only in the shared library, and only with unprefixed names: elsewhere there is no name to stand
  * in front of, and background_thread:true is the way to a worker.
@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <threads.h>
 
 #include "api/boot.h"
 #include "base/atomic.h"
@@ -51,6 +52,22 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void 
 		return EAGAIN;
 	const int rc = create(thread, attr, run, arg);
 	if (rc == 0 && boot())
+		background_thread_made();
+	return rc;
+}
+
+/* C11's does not come by pthread_create everywhere. */
+EXPORT int
+thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
+{
+	static _Atomic(void *) found;
+	int (*create)(thrd_t *, thrd_start_t, void *);
+
+	*(void **)&create = next("thrd_create", &found);
+	if (create == NULL)
+		return thrd_error;
+	const int rc = create(thread, run, arg);
+	if (rc == thrd_success && boot())
 		background_thread_made();
 	return rc;
 }

@@ -33,6 +33,7 @@ off=background_thread_auto:false
 check 'none where none is wanted' with $off "$dir/background" workers 3 0
 check 'no thread of ours without one of its own' with $auto "$dir/background" workers 0 0
 check 'one with the first thread it makes' with $auto "$dir/background" workers 3 1
+check 'whichever way it makes it' with $auto "$dir/background" workers c11 1
 check 'few where a process makes threads and forks' with $auto "$dir/background" storm
 check 'a process with one thread forks without it' with $auto "$dir/background" alone fork
 check 'a process with one thread is alone to the system' \

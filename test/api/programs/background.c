@@ -3,6 +3,7 @@
  * background -- are there workers, and does an idle process give its memory back?
  *
  *	background workers THREADS N    after so many threads, each joined, there are N workers
+ *	background workers c11 N        after one of thrd_create
  *	background idle                 with a thread made, RSS falls after a peak, without a call
  *	background child N              a fork child has N workers, and its RSS falls with any
  *	background dlopen LIBRARY N     a library that is loaded late has N workers
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +41,22 @@ make_thread(void)
 	if (pthread_create(&thread, NULL, nothing, NULL) != 0)
 		abort();
 	pthread_join(thread, NULL);
+}
+
+static int
+nothing_either(void *unused)
+{
+	return unused != NULL;
+}
+
+static void
+make_c11_thread(void)
+{
+	thrd_t thread;
+
+	if (thrd_create(&thread, nothing_either, NULL) != thrd_success)
+		abort();
+	thrd_join(thread, NULL);
 }
 
 static unsigned
@@ -256,6 +274,8 @@ main(int argc, char **argv)
 	const char *what = argc > 1 ? argv[1] : "";
 
 	if (strcmp(what, "workers") == 0 && argc == 4) {
+		if (strcmp(argv[2], "c11") == 0)
+			make_c11_thread();
 		for (int i = atoi(argv[2]); i > 0; i--)
 			make_thread();
 		return !has_workers((unsigned)atoi(argv[3]));
