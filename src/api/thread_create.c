@@ -3,8 +3,8 @@
  * thread_create -- notices that the program makes a thread, for background_thread_auto; and that it
  * needs to be without one.
  *
- * In front of libc's pthread_create and thrd_create stand ours, which call them and then may start a
- * background worker: here the program is in no allocation and holds none of libc's locks, which
+ * In front of libc's pthread_create and thrd_create stand ours, which call them and then may start
+ * a background worker: here the program is in no allocation and holds none of libc's locks, which
  * cannot be said of any call of malloc or free (the dynamic linker and pthread_join free memory
  * under locks that making a thread needs).  In front of unshare and setns, which a process with two
  * threads may be denied, stand ours, before which such a worker ends.

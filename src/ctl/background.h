@@ -40,8 +40,8 @@ struct mutex_figures;
 void background_boot(void);
 
 /* Start or stop the workers; true when they are as wanted. False: no thread is to be had, the
- * process's first thread has ended, or a user's hook asks. Any thread, but not within an allocation.
- */
+ * process's first thread has ended, or a user's hook asks. Any thread, but not within an
+ * allocation. */
 enum background { BACKGROUND_OFF, BACKGROUND_ON };
 bool background_set(enum background wanted);
 bool background_is_on(void);

@@ -4,11 +4,11 @@
  * memory.high, beyond which the kernel holds up whoever allocates.
  *
  * A worker looks when it comes by, that is, while there is something to give back (what never
- * decays, too), and at least each PRESSURE_LOOK_NS then; one that has nothing to do sleeps on.  Where no group has a
- * memory.high, as is usual, it looks again only after PRESSURE_AGAIN_NS.  A look is reading
- * /proc/self/cgroup and two small files for each group above: 10 to 30 microseconds.  A trigger of
- * the kernel (memory.pressure, memory.events) would need a descriptor in the program's table, and
- * wake a worker that has nothing to give.
+ * decays, too), and at least each PRESSURE_LOOK_NS then; one that has nothing to do sleeps on.
+ * Where no group has a memory.high, as is usual, it looks again only after PRESSURE_AGAIN_NS.  A
+ * look is reading /proc/self/cgroup and two small files for each group above: 10 to 30
+ * microseconds.  A trigger of the kernel (memory.pressure, memory.events) would need a descriptor
+ * in the program's table, and wake a worker that has nothing to give.
  *
  * While it is near, all page allocators purge whatever they have (limit_is_pressed).
  */

@@ -36,12 +36,10 @@ extern int API(malloc_trim)(size_t pad);
 
 enum { CHILD_DONE = 0, CHILD_FAILED = 1, CHILD_NOT_REACHED = 3 };
 enum call { CALL_MAP, CALL_UNMAP, CALL_PROTECT, CALL_ADVISE, CALL_MOVE, CALL_KINDS };
-static const char *const call_names[CALL_KINDS] = { "map", "unmap", "protect", "advise",
-	"move" };
+static const char *const call_names[] = { "map", "unmap", "protect", "advise", "move" };
 
 #define NEEDS_INJECTION \
-	if (!CONFIG_DEBUG) \
-	SKIP("only debug builds can inject failures")
+	if (!CONFIG_DEBUG) SKIP("only debug builds can inject failures")
 
 /* ---- which call fails ------------------------------------------------------------------------ */
 
@@ -558,8 +556,8 @@ check_whole(void)
 	for (unsigned i = 0; i < arenas_total(); i++)
 		if (arena_get(i) != NULL)
 			check_arena(arena_get(i));
-	accounts.bytes += base_stats(&base_zero).mapped + rtree_mapped_bytes();
 	CHECK_EQ(limit_used(), accounts.charged);
+	accounts.bytes += base_stats(&base_zero).mapped + rtree_mapped_bytes();
 	CHECK_EQ(accounts.n_records + load_relaxed(&edata_orphans.n_all),
 	    accounts.n_free + edata_orphans.n_free + accounts.n_extents);
 }
@@ -618,10 +616,9 @@ run_child(const struct variant *variant)
 
 	fflush(NULL);
 	const pid_t pid = fork();
-	REQUIRE(pid >= 0);
 	if (pid == 0)
 		child(variant);
-	REQUIRE(waitpid(pid, &status, 0) == pid);
+	REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NOT_REACHED)
 		return false;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != CHILD_DONE) {
@@ -777,12 +774,11 @@ TEST(a_process_that_begins_with_a_failure_goes_on)
 		setenv(BOOT_VARIABLE, value, 1);
 		fflush(NULL);
 		const pid_t pid = fork();
-		REQUIRE(pid >= 0);
 		if (pid == 0) {
 			execl("/proc/self/exe", "inject", (char *)NULL);
 			_exit(CHILD_FAILED);
 		}
-		REQUIRE(waitpid(pid, &status, 0) == pid);
+		REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
 		CHECK(WIFEXITED(status) && WEXITSTATUS(status) != CHILD_FAILED);
 		reached = WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NOT_REACHED
 		    ? reached + 1
