@@ -39,7 +39,7 @@
 #define TCACHE_CARVE_BYTES 4096
 #define TCACHE_CARVE_COUNT (CONFIG_HOSTILE ? 2 : 64)
 /* Messages: slabs remembered, and regions and bytes per slab, before they are posted. */
-#define TCACHE_MESSAGES (CONFIG_HOSTILE ? 2 : 16)
+#define TCACHE_MESSAGES (CONFIG_HOSTILE ? 2 : 64)
 #define TCACHE_MESSAGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
 #define TCACHE_MESSAGE_BYTES 4096
 /* Large objects kept: how many at most (see opt.tcache_nslots_large), how large each, how much in
