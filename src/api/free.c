@@ -225,7 +225,8 @@ free_is_double(struct tcache *tc, const struct edata *e, const void *p)
 	unsigned left = opt.debug_double_free_max_scan;
 
 	if (LIKELY(!is_listed(e->free, p, &left)
-		&& !is_listed(tc->list[e->szind], p, &left)))
+		&& !is_listed(tc->list[e->szind], p, &left)
+		&& (slab_pages_of(e, slab_index(e, p)) & e->owned_purged) == 0))
 		return false;
 	misuse_report("double free", p, e);
 	return true;

@@ -14,6 +14,7 @@
 
 #include "arena/mixed.h"
 #include "arena/slab.h"
+#include "base/bits.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "config/options.h"
@@ -70,6 +71,12 @@ struct arena_huge {
 	struct hpa hpa;
 };
 
+/* Pages of slabs that were purged while the slab was in use.  Relaxed counters. */
+struct slab_page_stats {
+	_Atomic(uint64_t) n_purge, n_advise, n_purged;
+	_Atomic(size_t) unbacked; /* now */
+};
+
 struct arena {
 	unsigned index;
 	bool is_manual;
@@ -104,6 +111,7 @@ struct arena {
 	struct bin bins[SC_NOWNED];
 	struct pac pac;
 	/* What a small process does not touch is last. */
+	struct slab_page_stats slab_pages;
 	struct large_stats large_stats[SC_NSIZES - SC_NBINS];
 	struct moved_counts moved[SC_NOWNED];
 	struct pac_backlogs backlogs;
@@ -273,6 +281,15 @@ bool arena_slab_recast(struct arena *arena, struct edata *e, unsigned szind);
 void arena_slab_delete(struct arena *arena, struct edata *e);
 /* An owned slab becomes a shared one of its bin, or goes if it has no live region. */
 void arena_slab_share(struct arena *arena, struct edata *e, unsigned live);
+
+/* Purged pages are in use again, or go with their slab. */
+static inline void
+arena_count_used_again(struct arena *arena, uint64_t pages)
+{
+	/* Relaxed: a counter. */
+	if (UNLIKELY(pages != 0))
+		fetch_sub_relaxed(&arena->slab_pages.unbacked, (size_t)count_set(pages));
+}
 
 void bin_init(struct bin *bin, unsigned szind);
 /* Take up to n regions as a chain; returns how many (0: out of memory). */

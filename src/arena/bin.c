@@ -35,8 +35,10 @@ enlist(struct bin *bin, struct edata *e, struct tcache *owner)
 	e->epoch = bin->epoch;
 	/* Relaxed: regions reach other threads through the program's own synchronisation. */
 	store_relaxed(&e->owner, owner);
-	if (owner != NULL)
+	if (owner != NULL) {
 		list_push_back(&bin->owned, &e->bin_link);
+		e->owned_purged = 0;
+	}
 	mutex_unlock(&bin->lock);
 }
 
@@ -66,6 +68,7 @@ arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner)
 	e->free = NULL;
 	e->need = 0;
 	e->carved = 0;
+	e->slab_state = SLAB_EMPTY;
 	if (owner == NULL)
 		slab_bitmap_fill(e);
 	enlist(&arena->bins[szind], e, owner);
@@ -135,6 +138,8 @@ arena_slab_delete(struct arena *arena, struct edata *e)
 	const size_t bytes = bitmap_bytes(e->nregs);
 
 	assert(load_relaxed(&e->remote) == 0);
+	arena_count_used_again(arena,
+	    load_relaxed(&e->owner) != NULL ? e->owned_purged : e->shared_purged);
 	(void)delist(&arena->bins[e->szind], e);
 	store_relaxed(&e->owner, NULL);
 	e->free = NULL;
@@ -207,6 +212,19 @@ next_current_locked(struct bin *bin, struct edata **fresh)
 	return true;
 }
 
+/* Up to n regions of the current slab. */
+static unsigned
+take_locked(struct arena *arena, struct bin *bin, unsigned n, void **chain)
+{
+	struct edata *e = bin->current;
+	const uint64_t purged = e->shared_purged;
+
+	assert(mutex_is_held(&bin->lock));
+	const unsigned taken = slab_take(e, n, chain);
+	arena_count_used_again(arena, purged & ~e->shared_purged);
+	return taken;
+}
+
 unsigned
 bin_fill(struct arena *arena, unsigned szind, unsigned n, void **chain)
 {
@@ -217,7 +235,7 @@ bin_fill(struct arena *arena, unsigned szind, unsigned n, void **chain)
 	mutex_lock(&bin->lock);
 	for (;;) {
 		if (bin->current != NULL)
-			taken += slab_take(bin->current, n - taken, chain);
+			taken += take_locked(arena, bin, n - taken, chain);
 		if (taken == n)
 			break;
 		if (next_current_locked(bin, &fresh))

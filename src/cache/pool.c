@@ -87,10 +87,7 @@ share_list(struct tcache *tc, struct list *slabs)
 
 	while ((l = list_pop_front(slabs)) != NULL) {
 		struct edata *e = LIST_ENTRY(l, struct edata, link);
-		/* A full slab's need counts down from `wake'; so many have come back. */
-		const unsigned live = e->slab_state == SLAB_FULL
-		    ? e->nregs - (slab_geometry[e->szind].wake - e->need)
-		    : e->need;
+		const unsigned live = slab_live(e);
 		tc->owned_bytes -= e->size;
 		arena_slab_share(arena_of(e), e, live);
 	}
@@ -108,8 +105,11 @@ tcache_share_slabs(struct tcache *tc)
 		}
 		share_list(tc, &k->partial);
 		share_list(tc, &k->full);
+		if (tcache_sparse(tc, i) != NULL)
+			share_list(tc, tcache_sparse(tc, i));
 	}
 	assert(tc->owned_bytes == 0);
+	tc->sparse_bytes = 0;
 	/* What was announced to us meanwhile finds its way to the bins. */
 	(void)tcache_drain(tc);
 }

@@ -168,21 +168,17 @@ tcache_post_all(struct tcache *tc)
 			post_message(tc, &tc->messages[i]);
 }
 
-/* `count' regions at once; may meet the event in the middle. */
+/* `count' regions at once; may meet events on the way. */
 static void
 count_down(struct tcache *tc, struct edata *e, unsigned count)
 {
-	if (e->slab_state == SLAB_FULL && count >= e->need) {
-		count -= e->need;
-		e->need = 0;
-		tcache_slab_event(tc, e);
-		if (count == 0)
-			return;
+	while (count != 0) {
+		const unsigned n = count < e->need ? count : e->need;
+		count -= n;
+		e->need -= n;
+		if (e->need == 0)
+			tcache_slab_settle(tc, e);
 	}
-	assert(count <= e->need);
-	e->need -= count;
-	if (e->need == 0)
-		tcache_slab_event(tc, e);
 }
 
 static void

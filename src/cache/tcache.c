@@ -12,6 +12,7 @@ tcache_init(struct tcache *tc, struct arena *arena)
 {
 	tc->arena = arena;
 	tc->shape = tcache_shape_default;
+	tc->comb_at = TCACHE_COMB_MIN;
 	memcpy(tc->lookup, size_class_lookup, sizeof tc->lookup);
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		list_init(&tc->classes[i].partial);
@@ -25,6 +26,8 @@ tcache_init(struct tcache *tc, struct arena *arena)
 static void *
 carve(struct tcache *tc, unsigned szind, struct edata *e)
 {
+	if (UNLIKELY(e->owned_purged != 0))
+		return tcache_carve_purged(tc, szind, e);
 	const size_t size = slab_geometry[szind].reg_size;
 	unsigned n = (unsigned)(TCACHE_CARVE_BYTES / size);
 
@@ -171,6 +174,8 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 		if (p != NULL)
 			return p;
 	}
+	if (UNLIKELY(tc->sparse_bytes != 0))
+		tcache_comb_for_growth(tc, slab_geometry[szind].slab_size);
 	struct edata *e = is_served ? arena_slab_new(tc->arena, szind, tc) : NULL;
 	if (e == NULL) {
 		tcache_flush(tc);
@@ -182,11 +187,40 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 	return carve(tc, szind, e);
 }
 
+/* A slab with free regions that is not combed. */
+static struct edata *
+take_partial(struct tcache *tc, unsigned szind)
+{
+	struct list *l = list_pop_front(&tc->classes[szind].partial);
+	const struct list *sparse = tcache_sparse(tc, szind);
+
+	if (l == NULL && sparse != NULL && (l = list_last(sparse)) != NULL)
+		list_remove(l);
+	if (l == NULL)
+		return NULL;
+	struct edata *e = LIST_ENTRY(l, struct edata, link);
+	tcache_leaves_partial(tc, e);
+	return e;
+}
+
+/* A combed slab: touched memory goes first. */
+static struct edata *
+take_combed(struct tcache *tc, struct tcache_class *k)
+{
+	struct list *l = list_first(&k->full);
+	struct edata *e;
+
+	if (l == NULL || (e = LIST_ENTRY(l, struct edata, link))->slab_state == SLAB_FULL)
+		return NULL;
+	list_remove(l);
+	tcache_leaves_partial(tc, e);
+	return e;
+}
+
 NOINLINE void *
 tcache_refill(struct tcache *tc, unsigned szind)
 {
 	struct tcache_class *k = &tc->classes[szind];
-	struct list *l;
 	struct edata *e;
 
 	assert(tc->list[szind] == NULL);
@@ -199,10 +233,10 @@ tcache_refill(struct tcache *tc, unsigned szind)
 	if (p != NULL)
 		return p;
 	retire_current(k);
-	if ((l = list_pop_front(&k->partial)) != NULL)
-		e = LIST_ENTRY(l, struct edata, link);
-	else
-		e = k->n_cold < TCACHE_COLD ? NULL : take_empty(tc, szind);
+	if ((e = take_partial(tc, szind)) == NULL && k->n_cold >= TCACHE_COLD)
+		e = take_empty(tc, szind);
+	if (e == NULL)
+		e = take_combed(tc, k);
 	if (e == NULL)
 		return refill_from_arena(tc, szind);
 	set_current(k, e);
@@ -227,7 +261,9 @@ keep_or_delete(struct tcache *tc, struct edata *e)
 {
 	struct tcache_class *k = &tc->classes[e->szind];
 
-	if (tc->empty_bytes + e->size <= tc->empty_limit && has_slots(tc, k, e)) {
+	/* Purged pages are for who needs new ones. */
+	if (tc->empty_bytes + e->size <= tc->empty_limit && has_slots(tc, k, e)
+	    && e->owned_purged == 0) {
 		push_empty(tc, e);
 		return;
 	}
@@ -235,26 +271,50 @@ keep_or_delete(struct tcache *tc, struct edata *e)
 	arena_slab_delete(arena_of(e), e);
 }
 
-NOINLINE void
-tcache_slab_event(struct tcache *tc, struct edata *e)
+/* Enough of a full slab is free again. */
+static void
+wake(struct tcache *tc, struct edata *e)
 {
 	struct tcache_class *k = &tc->classes[e->szind];
 
+	e->need = e->nregs - slab_geometry[e->szind].wake;
+	if (e->need == 0) {
+		keep_or_delete(tc, e);
+		return;
+	}
+	e->slab_state = SLAB_PARTIAL;
+	/* The one that waited longest has most to give: taking the newest first costs a third more
+	 * time on random replacement. */
+	list_push_back(&k->partial, &e->link);
+	if (UNLIKELY(tcache_watches(tc)))
+		tcache_watch(e);
+}
+
+void
+tcache_slab_settle(struct tcache *tc, struct edata *e)
+{
 	assert(e->need == 0);
 	if (e->slab_state == SLAB_CURRENT)
 		return;
+	if (slab_target(e->slab_state, e->nregs) != 0) {
+		tcache_becomes_sparse(tc, e);
+		return;
+	}
 	list_remove(&e->link);
 	if (e->slab_state == SLAB_FULL) {
-		e->need = e->nregs - slab_geometry[e->szind].wake;
-		if (e->need != 0) {
-			e->slab_state = SLAB_PARTIAL;
-			/* The one that waited longest has most to give: taking the newest first
-			 * costs a third more time on random replacement. */
-			list_push_back(&k->partial, &e->link);
-			return;
-		}
+		wake(tc, e);
+		return;
 	}
+	tcache_leaves_partial(tc, e);
 	keep_or_delete(tc, e);
+}
+
+NOINLINE void
+tcache_slab_event(struct tcache *tc, struct edata *e)
+{
+	tcache_slab_settle(tc, e);
+	if (UNLIKELY(tc->sparse_bytes > tc->comb_at))
+		tcache_comb_by_amount(tc);
 }
 
 void
@@ -283,7 +343,7 @@ tcache_unlist(struct tcache *tc, unsigned szind)
 void
 tcache_check(struct tcache *tc)
 {
-	size_t owned = 0, empty = 0;
+	size_t owned = 0, empty = 0, sparse = 0;
 	unsigned n_empty[SC_NOWNED] = { 0 };
 
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
@@ -302,13 +362,27 @@ tcache_check(struct tcache *tc)
 		}
 		LIST_FOR_EACH (l, &k->partial) {
 			const struct edata *e = LIST_ENTRY(l, struct edata, link);
-			assert(e->slab_state == SLAB_PARTIAL && e->need != 0);
+			assert(slab_state_is_partial(e->slab_state) && e->need != 0);
 			slab_check(e);
+			assert(e->slab_state < SLAB_UNCOMBED);
 			owned += e->size;
 		}
+		const struct list *waiting = tcache_sparse(tc, i);
+		for (const struct list *l = waiting;
+		     l != NULL && (l = l->next) != waiting;) {
+			const struct edata *e = LIST_ENTRY(l, const struct edata, link);
+			assert(e->slab_state >= SLAB_UNCOMBED && e->need != 0);
+			slab_check(e);
+			sparse += e->size;
+		}
+		bool is_full = false;
 		LIST_FOR_EACH (l, &k->full) {
 			const struct edata *e = LIST_ENTRY(l, struct edata, link);
-			assert(e->slab_state == SLAB_FULL && e->need != 0);
+			assert(e->slab_state == SLAB_FULL
+			    || (!is_full && slab_state_is_partial(e->slab_state)
+				&& e->slab_state < SLAB_UNCOMBED));
+			assert(e->need != 0);
+			is_full = e->slab_state == SLAB_FULL;
 			slab_check(e);
 			owned += e->size;
 		}
@@ -323,6 +397,7 @@ tcache_check(struct tcache *tc)
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		assert(n_empty[i] == tc->classes[i].n_empty
 		    && tc->classes[i].n_empty_low <= n_empty[i]);
+	assert(sparse == tc->sparse_bytes);
 	assert(empty == tc->empty_bytes);
-	assert(owned + empty == tc->owned_bytes);
+	assert(owned + sparse + empty == tc->owned_bytes);
 }

@@ -5,15 +5,16 @@
  * The main invariant.  A region of an owned slab is in exactly one place:
  *
  *	in the program, or on the tcache's list of the class       (live: counted in need)
- *	on the slab's free list, on its remote chain, or uncarved  (free)
+ *	on the slab's free list, on its remote chain, or untouched (free)
  *
  * list[c] holds regions of the class's current slab, taken from it whole.  malloc pops it
  * and touches nothing else.  free pushes on the slab's own free list and counts `need'
- * down; at zero tcache_slab_event decides:
+ * down; at zero tcache_slab_settle decides:
  *
  *	state     need counts                              at zero
  *	CURRENT   live regions                             all free; stays current
  *	PARTIAL   live regions                             empty: kept in `empty' or given back
+ *	WATCHED   live regions above a few                 WATCHED for fewer; see cache/comb.c
  *	FULL      frees until it is worth using again      becomes PARTIAL
  *	EMPTY     0                                        -
  *
@@ -51,6 +52,8 @@
  * the time between two trimmings. */
 #define TCACHE_TICK (CONFIG_HOSTILE ? 5 : 64)
 #define TCACHE_TRIM_NS ((uint64_t)(CONFIG_HOSTILE ? 0 : 10 * 1000 * 1000))
+/* Sparse slabs of a thread that are never many. */
+#define TCACHE_COMB_MIN (CONFIG_HOSTILE ? (size_t)64 << 10 : (size_t)16 << 20)
 /*
  * Empty slabs kept: as much as the most that was owned lately, within these bounds.  The upper one
  * is for all threads of an arena together: a slab that goes back and comes for another class has
@@ -63,7 +66,7 @@
 struct tcache_class {
 	struct edata *current;
 	struct list partial; /* oldest first */
-	struct list full;
+	struct list full;    /* combed ones first; see comb.c */
 	struct edata *empty; /* slabs without live regions, through link.next */
 	/* In the least of the classes with slabs of this size: how many such slabs they have
 	 * together, and the fewest since the last trimming. */
@@ -83,6 +86,17 @@ struct tcache_message {
 	unsigned left;  /* of them still to come */
 };
 
+/* What a thread needs that purges pages of its slabs; see cache/comb.c. */
+struct tcache_comb {
+	bool is_wary;       /* combs by time alone */
+	uint64_t looked_ns; /* when it last looked for what idles */
+	uint64_t sparse_ns; /* since when slabs wait for being combed; 0: not yet known */
+	size_t combed_pages;               /* purged lately, */
+	size_t recalled_pages;             /* and of those used again */
+	uint32_t taken_at_look[SC_NOWNED]; /* n_taken, cut, when it looked */
+	struct list sparse[SC_NOWNED];     /* slabs that wait, oldest first */
+};
+
 struct tcache {
 	/* ---- hit path; owner thread only ---- */
 	void *list[SC_NOWNED];
@@ -96,6 +110,8 @@ struct tcache {
 	size_t empty_bytes;  /* of empty ones among them */
 	size_t empty_limit;  /* how many of these may be kept; trimming lowers it */
 	uint64_t with_empty; /* a bit for each class that has one */
+	size_t sparse_bytes; /* of slabs not combed since they became sparse, */
+	size_t comb_at;      /* and with more, combing begins */
 	uint64_t trimmed_ns;
 	const struct tcache_shape *shape; /* NULL: the usual one */
 	_Atomic(size_t) large_bytes;      /* of `large'; anybody reads */
@@ -112,6 +128,7 @@ struct tcache {
 	/* ---- owner thread only; not touched by a thread that only allocates a little ---- */
 	struct edata *large[TCACHE_LARGE_COUNT] ALIGNED(CACHE_LINE); /* oldest first */
 	unsigned n_ticks;
+	struct tcache_comb *comb; /* NULL: no slab was ever sparse */
 };
 
 /* All lists empty, lookup all zero: what a thread without tcache allocates from. */
@@ -134,6 +151,8 @@ struct edata *tcache_pop_empty(struct tcache *tc, unsigned szind);
 /* A region of the class when its list is empty; NULL: out of memory. szind < SC_NOWNED. */
 void *tcache_refill(struct tcache *tc, unsigned szind);
 /* `need' of an own slab has reached zero. */
+void tcache_slab_settle(struct tcache *tc, struct edata *e);
+/* The same for free's hit path, where combing may follow. */
 void tcache_slab_event(struct tcache *tc, struct edata *e);
 /* Put listed regions of a class back where they came from. */
 void tcache_unlist(struct tcache *tc, unsigned szind);
@@ -160,14 +179,14 @@ tcache_take_free(struct tcache *tc, size_t szind, struct edata *e)
 	return p;
 }
 
-/* Push a region on an own slab's free list; what free's hit path does. */
+/* Push a region on an own slab's free list, as free's hit path does. */
 static inline void
 tcache_free_own(struct tcache *tc, struct edata *e, void *p)
 {
 	*(void **)p = e->free;
 	e->free = p;
 	if (UNLIKELY(--e->need == 0))
-		tcache_slab_event(tc, e);
+		tcache_slab_settle(tc, e);
 }
 
 /* ---- remote.c ---- */
@@ -195,6 +214,41 @@ tcache_has_mail(struct tcache *tc)
 {
 	/* Relaxed: a hint; the drain acquires. */
 	return load_relaxed(&tc->inbox) != NULL;
+}
+
+/* ---- comb.c: purging pages of slabs in use ---- */
+
+/* Does the thread own so much that its partly used slabs are watched? */
+bool tcache_watches(const struct tcache *tc);
+/* Watch a slab in the list of partly used ones. */
+void tcache_watch(struct edata *e);
+/* `need' of a watched one has reached zero: few of its regions are live. */
+void tcache_becomes_sparse(struct tcache *tc, struct edata *e);
+/* Purge what sparse slabs of so many bytes in all have to give. */
+void tcache_comb(struct tcache *tc, size_t bytes);
+/* A part of that: because they are many; because memory is to grow; if they are old. */
+void tcache_comb_by_amount(struct tcache *tc);
+void tcache_comb_for_growth(struct tcache *tc, size_t bytes);
+void tcache_comb_by_time(struct tcache *tc, uint64_t now);
+/* Flush, and purge all free pages of sparse slabs. */
+void tcache_comb_everything(struct tcache *tc);
+/* As for regions never used: those of the current slab's lowest purged pages. */
+void *tcache_carve_purged(struct tcache *tc, unsigned szind, struct edata *e);
+
+/* The slabs of a class that wait to be combed; NULL: none of any. */
+static inline struct list *
+tcache_sparse(struct tcache *tc, unsigned szind)
+{
+	return LIKELY(tc->sparse_bytes == 0) ? NULL : &tc->comb->sparse[szind];
+}
+
+/* A slab with free regions leaves its list: need is what is live, from now on. */
+static inline void
+tcache_leaves_partial(struct tcache *tc, struct edata *e)
+{
+	e->need = slab_live(e);
+	if (UNLIKELY(e->slab_state >= SLAB_UNCOMBED))
+		tc->sparse_bytes -= e->size;
 }
 
 /* ---- large_cache.c ---- */

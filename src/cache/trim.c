@@ -159,6 +159,7 @@ tcache_tick_now(struct tcache *tc)
 			trim_empty(tc, i);
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		trim_class(tc, i);
+	tcache_comb_by_time(tc, now);
 	(void)tcache_pool_age(tc->arena, now);
 	arena_tick(tc->arena, now);
 }

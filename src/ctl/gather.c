@@ -96,10 +96,10 @@ NO_TSAN unsigned
 gather_live(const struct edata *e)
 {
 	const volatile struct edata *racy = e;
-	const unsigned need = racy->need, nregs = racy->nregs;
-	unsigned live = need;
+	const unsigned need = racy->need, nregs = racy->nregs, state = racy->slab_state;
+	unsigned live = need + slab_target(state, nregs);
 
-	if (racy->slab_state == SLAB_FULL) {
+	if (state == SLAB_FULL) {
 		const unsigned wake = slab_geometry[racy->szind].wake;
 		live = need > wake ? nregs : nregs - (wake - need);
 	}
@@ -112,22 +112,27 @@ gather_live(const struct edata *e)
 NO_TSAN static bool
 is_partial(const struct edata *e)
 {
-	return ((const volatile struct edata *)e)->slab_state == SLAB_PARTIAL;
+	return slab_state_is_partial(((const volatile struct edata *)e)->slab_state);
 }
+
+/* A slab is sparse with at most 1 / 2^n of its regions live. */
+#define LG_SPARSE 3
 
 /* One class of an arena: its bin, and the slabs of it that threads own. */
 struct class_figures {
 	struct bin_figures
 	    bin;           /* but nmalloc, which lacks the threads' part, and ndalloc */
 	size_t owned_free; /* free regions of owned slabs */
+	size_t sparse;     /* bytes of owned slabs with few live ones */
 };
 
 static void
 gather_class_locked(const struct bin *bin, struct class_figures *f)
 {
 	const struct bin_stats *s = &bin->stats;
+	const struct slab_geometry *geometry = &slab_geometry[bin->szind];
 	size_t n_full = bin->current != NULL, n_owned = 0, n_owned_partial = 0,
-	       owned_live = 0;
+	       owned_live = 0, n_sparse = 0;
 
 	LIST_FOR_EACH (l, &bin->full)
 		n_full++;
@@ -135,9 +140,12 @@ gather_class_locked(const struct bin *bin, struct class_figures *f)
 		const struct edata *e = LIST_ENTRY(l, struct edata, bin_link);
 		n_owned++;
 		n_owned_partial += is_partial(e);
-		owned_live += gather_live(e);
+		const size_t live = gather_live(e);
+		owned_live += live;
+		n_sparse += live <= geometry->nregs >> LG_SPARSE;
 	}
-	f->owned_free = n_owned * slab_geometry[bin->szind].nregs - owned_live;
+	f->owned_free = n_owned * geometry->nregs - owned_live;
+	f->sparse = n_sparse * geometry->slab_size;
 	f->bin = (struct bin_figures){
 		.nmalloc = s->n_malloc,
 		.nfills = s->n_fills,
@@ -240,6 +248,7 @@ add_free(struct arena_record *r, const struct class_figures *f, unsigned szind)
 		     taken = f->bin.curregs + f->owned_free;
 
 	r->arena.owned_free += f->owned_free * size_class_size(szind);
+	r->arena.slab_sparse += f->sparse;
 	if (all > taken)
 		r->arena.shared_free += (all - taken) * size_class_size(szind);
 }
@@ -431,10 +440,17 @@ gather_records(struct arena *arena, struct arena_figures *a)
 
 	a->base = base.allocated;
 	a->metadata_thp = base.n_huge;
+	/* Relaxed: counters. */
+	const struct slab_page_stats *pages = &arena->slab_pages;
+	a->slab_npurge = load_relaxed(&pages->n_purge);
+	a->slab_nmadvise = load_relaxed(&pages->n_advise);
+	a->slab_purged = load_relaxed(&pages->n_purged);
+	a->slab_unbacked = load_relaxed(&pages->unbacked) * os_page_size;
 	/* Of the address map, the words of what is mapped. */
 	const size_t words = (a->mapped + a->retained) / GRANULE * sizeof(uintptr_t);
 	a->resident = base.resident + align_up(words, os_page_size)
-	    + (a->pactive + a->pdirty + a->pmuzzy) * os_page_size + a->pinned;
+	    + (a->pactive + a->pdirty + a->pmuzzy) * os_page_size + a->pinned
+	    - a->slab_unbacked;
 	a->metadata_edata = load_relaxed(&arena->edata_pool.n_all) * sizeof(struct edata);
 	if (arena->index == 0) {
 		a->metadata_edata +=

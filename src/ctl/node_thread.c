@@ -112,7 +112,7 @@ thread_idle(struct ctl_call *call)
 	if (thread == NULL || thread_n_hooks != 0)
 		return 0;
 	if (thread->tcache != NULL)
-		tcache_flush(thread->tcache);
+		tcache_comb_everything(thread->tcache);
 	/* Relaxed: a hint. */
 	if (arenas_automatic() > ARENAS_PER_CPU_MANY * os_cpu_count()
 	    || load_relaxed(&thread->arena->n_threads) <= 1)

@@ -39,6 +39,8 @@ purged_pages(void)
 		if (arena == NULL)
 			continue;
 		npages += arena_pages_purged(arena);
+		/* Relaxed: a counter. */
+		npages += load_relaxed(&arena->slab_pages.n_purged);
 	}
 	mutex_unlock(&ctl_lock);
 	return npages;
@@ -51,7 +53,7 @@ ctl_trim(void)
 	const uint64_t before = purged_pages();
 
 	if (tc != NULL)
-		tcache_flush(tc);
+		tcache_comb_everything(tc);
 	arenas_for_each(trim_arena);
 	return purged_pages() != before;
 }

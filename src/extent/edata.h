@@ -56,7 +56,11 @@ use_has_regions(enum extent_use use)
 struct edata {
 	/* ---- line 0 ---- */
 	_Atomic(struct tcache *) owner; /* NULL unless an owned slab. Relaxed readers. */
-	void *free; /* owned slab: freed regions, linked through their first word */
+	union {
+		void *
+		    free; /* owned slab: freed regions, linked through their first word */
+		uint64_t shared_purged; /* shared or mixed slab: its purged pages */
+	};
 	union {
 		uint32_t
 		    need; /* owned slab: frees until the next event, see cache/tcache.h */
@@ -64,7 +68,7 @@ struct edata {
 	};
 	union {
 		uint16_t
-		    carved; /* slab: regions ever handed out; the rest was never touched */
+		    carved; /* owned slab: regions that were touched; see arena/slab.h */
 		uint16_t
 		    offset; /* large: where the object begins, in the first granule */
 	};
@@ -105,7 +109,10 @@ struct edata {
 	struct list link; /* LRU of an eset; slab lists; an arena's large list */
 	union {
 		struct heap_node node; /* eset; heap of a bin's available shared slabs */
-		struct list bin_link;  /* owned slab: its bin's list of owned slabs */
+		struct {
+			struct list bin_link;  /* owned slab: its bin's list of such */
+			uint64_t owned_purged; /* owned slab: its purged pages */
+		};
 	};
 	uint64_t *bitmap; /* shared slab: 1 = region is free; allocated with every slab */
 };

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/sysinfo.h>
 
 #include "base/bits.h"
 #include "os/cgroup.h"
@@ -89,4 +90,16 @@ int
 os_thread_id(void)
 {
 	return (int)syscall(SYS_gettid); /* always succeeds */
+}
+
+size_t
+os_memory_size(void)
+{
+	const int saved_errno = errno;
+	struct sysinfo info;
+	const size_t size =
+	    sysinfo(&info) == 0 ? (size_t)info.totalram * info.mem_unit : 0;
+
+	errno = saved_errno;
+	return size;
 }

@@ -22,6 +22,8 @@ unsigned os_cpu_count(void);
 unsigned os_cpu_end(void);
 /* The processor that runs the caller, or -1. */
 int os_cpu_current(void);
+/* Bytes of memory that the machine has; 0: it does not tell. */
+size_t os_memory_size(void);
 void os_cpu_relax(void);
 void os_yield(void);
 

@@ -51,7 +51,7 @@ whole_settle(struct arena *arena)
 static TEST_UNUSED size_t
 whole_empty_bins(struct arena *arena)
 {
-	size_t current = 0;
+	size_t current = 0, unbacked = 0;
 
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		struct bin *bin = &arena->bins[i];
@@ -59,8 +59,12 @@ whole_empty_bins(struct arena *arena)
 		CHECK(list_is_empty(&bin->owned) && list_is_empty(&bin->full));
 		CHECK(heap_is_empty(&bin->partial));
 		CHECK_EQ(bin->stats.cur_slabs, bin->current != NULL);
-		current += bin->current == NULL ? 0 : bin->current->size;
+		if (bin->current == NULL)
+			continue;
+		current += bin->current->size;
+		unbacked += count_set(bin->current->shared_purged);
 	}
+	CHECK_EQ(load_relaxed(&arena->slab_pages.unbacked), unbacked);
 	CHECK(list_is_empty(&arena->mixed.partial));
 	if (arena->mixed.current != NULL) {
 		CHECK_EQ(arena->mixed.current->need, 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A tcache under random operations, and checked after each: allocations, own frees, frees
- * by a second thread, flushes, trimming, sharing and adoption.  The second thread acts on
- * demand, so that a run can be repeated.
+ * by a second thread, flushes, trimming, purging of pages inside slabs, sharing and
+ * adoption.  The second thread acts on demand, so that a run can be repeated.
  */
 #include "harness/whole.h"
 
@@ -122,6 +122,8 @@ act(uint64_t *seed)
 		tcache_share_slabs(thread_self->tcache);
 	else if (kind < 8)
 		change_tcache(seed);
+	else if (kind < 12)
+		tcache_comb_everything(thread_self->tcache);
 	else if (kind < 15)
 		tcache_tick_now(thread_self->tcache);
 	else if (kind < 20)

@@ -136,8 +136,8 @@ TEST(a_full_slab_serves_again_only_after_a_batch_of_frees)
 		tcache_check(tc);
 	}
 	if (wake < nregs) {
-		CHECK_EQ(e->slab_state, SLAB_PARTIAL);
-		CHECK_EQ(e->need, nregs - wake);
+		CHECK(slab_state_is_partial(e->slab_state));
+		CHECK_EQ(slab_live(e), nregs - wake);
 	}
 	while (n != 0)
 		give(tc, regions[--n]);

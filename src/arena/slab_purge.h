@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab_purge -- giving back whole free pages inside slabs that are in use.
+ *
+ * Who purges owns the slab.  First its pages become purged ones, so that no link and no
+ * free region that may be handed out lies on them; then the system is asked, with no lock
+ * held; where it refuses, they are pages like others again.  A slab that is shared later
+ * keeps its purged pages.
+ *
+ * Only memory that the default hooks gave, of the classic page allocator: hooks of the
+ * user know extents, not parts of what is active, and huge pages are kept whole.
+ */
+#ifndef TRACT_ARENA_SLAB_PURGE_H
+#define TRACT_ARENA_SLAB_PURGE_H
+
+#include "arena/arena.h"
+
+/* Pages on their way to the system, many in a call. */
+struct slab_purge {
+	struct arena *arena; /* of those gathered now; NULL: none yet */
+	unsigned n;
+	size_t npages; /* purged so far */
+	struct iovec ranges[OS_PURGE_MANY];
+	struct edata *slabs[OS_PURGE_MANY];
+};
+
+/* May pages of the arena's slabs be purged at all?  Not where nothing ever is. */
+bool slab_purge_is_on(struct arena *arena);
+/* Of this one? */
+bool slab_may_be_purged(const struct edata *e);
+
+void slab_purge_begin(struct slab_purge *purge);
+/* These pages of e, which are in its set of purged ones already. */
+void slab_purge_add(struct slab_purge *purge, struct edata *e, uint64_t pages);
+/* Returns how many pages were purged. */
+size_t slab_purge_end(struct slab_purge *purge);
+
+#endif
