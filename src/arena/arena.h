@@ -107,7 +107,11 @@ struct arena {
 	struct list tcaches;      /* Guarded by tcache_lock. */
 	struct list pooled;       /* Guarded by tcache_lock. With slabs, newest first. */
 	struct list bare;         /* Guarded by tcache_lock. Pooled, without slabs. */
-	struct mixed mixed;       /* automatic arenas only */
+	/* Is there a tcache that keeps empty slabs, and when was it looked at last?  Relaxed
+	 * readers; see cache/kept.h. */
+	_Atomic(bool) has_kept;
+	_Atomic(uint64_t) kept_looked_ns;
+	struct mixed mixed; /* automatic arenas only */
 	struct bin bins[SC_NOWNED];
 	struct pac pac;
 	/* What a small process does not touch is last. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/pool.h"
 
+#include "cache/kept.h"
 #include "os/os.h"
 #include "sync/fork.h"
 
@@ -78,6 +79,9 @@ tcache_move(struct tcache *tc, struct arena *arena)
 		list_remove(&tc->arena_link);
 	list_push_back(&arena->tcaches, &tc->arena_link);
 	mutex_unlock(&arena->tcache_lock);
+	/* Relaxed: the owner's. */
+	if (load_relaxed(&tc->empty_bytes) != 0)
+		tcache_kept_announce(arena);
 }
 
 static void
@@ -181,6 +185,8 @@ keep_listed(struct arena *arena, const struct list *pool)
 void
 tcaches_fork_alone(struct tcache *own)
 {
+	if (own != NULL)
+		tcache_kept_fork_child(own);
 	for (unsigned i = 0; i < arenas_total(); i++) {
 		struct arena *arena = arena_get(i);
 		if (arena == NULL

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "cache/kept.h"
 
 struct tcache tcache_none BULKY_BESIDE;
 
@@ -84,62 +85,6 @@ set_current(struct tcache_class *k, struct edata *e)
 	k->current = e;
 }
 
-static struct edata *
-next_empty(const struct edata *e)
-{
-	return e->link.next == NULL ? NULL : LIST_ENTRY(e->link.next, struct edata, link);
-}
-
-static void
-push_empty(struct tcache *tc, struct edata *e)
-{
-	struct tcache_class *k = &tc->classes[e->szind];
-
-	e->slab_state = SLAB_EMPTY;
-	e->link.next = k->empty == NULL ? NULL : &k->empty->link;
-	k->empty = e;
-	tc->with_empty |= (uint64_t)1 << e->szind;
-	tcache_empty_count(tc, e->szind)->n_empty++;
-	tc->empty_bytes += e->size;
-}
-
-struct edata *
-tcache_pop_empty(struct tcache *tc, unsigned szind)
-{
-	struct tcache_class *k = &tc->classes[szind],
-			    *count = tcache_empty_count(tc, szind);
-	struct edata *e = k->empty;
-
-	k->empty = next_empty(e);
-	if (k->empty == NULL)
-		tc->with_empty &= ~((uint64_t)1 << szind);
-	e->link.next = NULL;
-	if (--count->n_empty < count->n_empty_low)
-		count->n_empty_low = count->n_empty;
-	tc->empty_bytes -= e->size;
-	return e;
-}
-
-/*
- * An empty slab for the class; NULL: none.  Where it has none of its own, one of a class with slabs
- * of its size is recast: the arena would take ten times as long to find a new one.
- */
-static struct edata *
-take_empty(struct tcache *tc, unsigned szind)
-{
-	const uint64_t alike = tc->with_empty & slab_alike[szind];
-
-	if (alike == 0)
-		return NULL;
-	if ((alike >> szind & 1) != 0)
-		return tcache_pop_empty(tc, szind);
-	struct edata *e = tcache_pop_empty(tc, first_set(alike));
-	if (arena_slab_recast(arena_of(e), e, szind))
-		return e;
-	push_empty(tc, e);
-	return NULL;
-}
-
 /* One region of a shared slab, while the class is cold in this thread. */
 static void *
 take_shared(struct tcache *tc, unsigned szind)
@@ -158,7 +103,9 @@ tcache_empty_share(const struct tcache *tc)
 	const unsigned sharers = load_relaxed(&tc->arena->n_threads);
 	const size_t most = sharers > 1 ? TCACHE_EMPTY_MAX / sharers : TCACHE_EMPTY_MAX;
 
-	return max_size(min_size(tc->owned_bytes, most), TCACHE_EMPTY_MIN);
+	const size_t owned = tc->owned_bytes + load_relaxed(&tc->empty_bytes);
+
+	return max_size(min_size(owned, most), TCACHE_EMPTY_MIN);
 }
 
 static void *
@@ -182,6 +129,7 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 		return take_shared(tc, szind);
 	}
 	tc->owned_bytes += e->size;
+	tc->shrunk_bytes = 0;
 	tc->empty_limit = max_size(tc->empty_limit, tcache_empty_share(tc));
 	set_current(k, e);
 	return carve(tc, szind, e);
@@ -234,7 +182,7 @@ tcache_refill(struct tcache *tc, unsigned szind)
 		return p;
 	retire_current(k);
 	if ((e = take_partial(tc, szind)) == NULL && k->n_cold >= TCACHE_COLD)
-		e = take_empty(tc, szind);
+		e = tcache_kept_take(tc, szind);
 	if (e == NULL)
 		e = take_combed(tc, k);
 	if (e == NULL)
@@ -243,30 +191,12 @@ tcache_refill(struct tcache *tc, unsigned szind)
 	return use_current(tc, szind);
 }
 
-/* Are there slots for the regions of one more empty slab? */
-static bool
-has_slots(const struct tcache *tc, const struct tcache_class *k, const struct edata *e)
-{
-	if (LIKELY(tc->shape == NULL))
-		return true;
-	size_t n = e->nregs;
-	for (const struct edata *kept = k->empty; kept != NULL; kept = next_empty(kept))
-		n += kept->nregs;
-	return n <= tcache_shape_slots(tc->shape, e->szind);
-}
-
 /* A slab without live regions, in no list: keep it for a while, or give it back. */
 static void
 keep_or_delete(struct tcache *tc, struct edata *e)
 {
-	struct tcache_class *k = &tc->classes[e->szind];
-
-	/* Purged pages are for who needs new ones. */
-	if (tc->empty_bytes + e->size <= tc->empty_limit && has_slots(tc, k, e)
-	    && e->owned_purged == 0) {
-		push_empty(tc, e);
+	if (tcache_kept_put(tc, e))
 		return;
-	}
 	tc->owned_bytes -= e->size;
 	arena_slab_delete(arena_of(e), e);
 }
@@ -343,8 +273,7 @@ tcache_unlist(struct tcache *tc, unsigned szind)
 void
 tcache_check(struct tcache *tc)
 {
-	size_t owned = 0, empty = 0, sparse = 0;
-	unsigned n_empty[SC_NOWNED] = { 0 };
+	size_t owned = 0, sparse = 0;
 
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		struct tcache_class *k = &tc->classes[i];
@@ -386,18 +315,8 @@ tcache_check(struct tcache *tc)
 			slab_check(e);
 			owned += e->size;
 		}
-		assert((tc->with_empty >> i & 1) == (k->empty != NULL));
-		for (const struct edata *e = k->empty; e != NULL; e = next_empty(e)) {
-			assert(e->slab_state == SLAB_EMPTY && e->need == 0);
-			assert(e->szind == i);
-			empty += e->size;
-			n_empty[first_set(slab_alike[i])]++;
-		}
 	}
-	for (unsigned i = 0; i < SC_NOWNED; i++)
-		assert(n_empty[i] == tc->classes[i].n_empty
-		    && tc->classes[i].n_empty_low <= n_empty[i]);
+	tcache_kept_check(tc);
 	assert(sparse == tc->sparse_bytes);
-	assert(empty == tc->empty_bytes);
-	assert(owned + sparse + empty == tc->owned_bytes);
+	assert(owned + sparse == tc->owned_bytes);
 }

@@ -61,12 +61,13 @@
  * uses; many threads must not each.
  */
 #define TCACHE_EMPTY_MIN (CONFIG_HOSTILE ? 0 : (size_t)128 << 10)
-#define TCACHE_EMPTY_MAX ((size_t)1 << 20)
+#define TCACHE_EMPTY_MAX ((size_t)4 << 20)
 
 struct tcache_class {
 	struct edata *current;
 	struct list partial; /* oldest first */
 	struct list full;    /* combed ones first; see comb.c */
+	/* Whoever holds them, see kept.h. */
 	struct edata *empty; /* slabs without live regions, through link.next */
 	/* In the least of the classes with slabs of this size: how many such slabs they have
 	 * together, and the fewest since the last trimming. */
@@ -106,10 +107,16 @@ struct tcache {
 	struct arena *arena; /* new slabs come from it; older ones may be of others */
 	unsigned n_slow;     /* slow paths since the last tick */
 	unsigned n_large;
-	size_t owned_bytes;  /* of all owned slabs */
-	size_t empty_bytes;  /* of empty ones among them */
-	size_t empty_limit;  /* how many of these may be kept; trimming lowers it */
-	uint64_t with_empty; /* a bit for each class that has one */
+	size_t owned_bytes;  /* of owned slabs, but the empty ones that are kept */
+	size_t empty_limit;  /* bytes of these that may be kept; trimming lowers it */
+	size_t shrunk_bytes; /* given back instead, since a slab was needed last */
+	/* ---- whoever holds what is kept, see kept.h; relaxed readers of the first three ---- */
+	_Atomic(uint8_t) kept_holder;
+	_Atomic(size_t) empty_bytes;
+	_Atomic(uint64_t) with_empty; /* a bit for each class that has one */
+	uint32_t n_kept_changes;      /* slabs put and taken */
+	uint32_t kept_changes_seen;   /* when somebody looked last */
+	/* ---- slow paths; owner thread only ---- */
 	size_t sparse_bytes; /* of slabs not combed since they became sparse, */
 	size_t comb_at;      /* and with more, combing begins */
 	uint64_t trimmed_ns;
@@ -134,20 +141,11 @@ struct tcache {
 /* All lists empty, lookup all zero: what a thread without tcache allocates from. */
 extern struct tcache tcache_none;
 
-/* Where the empty slabs of all classes with slabs of that size are counted. */
-static inline struct tcache_class *
-tcache_empty_count(struct tcache *tc, unsigned szind)
-{
-	return &tc->classes[first_set(slab_alike[szind])];
-}
-
 /* ---- tcache.c ---- */
 
 void tcache_init(struct tcache *tc, struct arena *arena);
 /* Bytes of empty slabs that what is owned now entitles to. */
 size_t tcache_empty_share(const struct tcache *tc);
-/* The empty slab of a class that was kept last; there is one. */
-struct edata *tcache_pop_empty(struct tcache *tc, unsigned szind);
 /* A region of the class when its list is empty; NULL: out of memory. szind < SC_NOWNED. */
 void *tcache_refill(struct tcache *tc, unsigned szind);
 /* `need' of an own slab has reached zero. */
@@ -312,6 +310,21 @@ tcache_tick(struct tcache *tc)
 {
 	if (UNLIKELY(++tc->n_slow >= tcache_period))
 		tcache_tick_now(tc);
+}
+
+/* Is it more than what may lie idle? */
+static inline bool
+tcache_is_worth_trimming(size_t bytes)
+{
+	return bytes > opt.tcache_gc_delay_bytes;
+}
+
+/* Was nothing taken from the class since the last trimming? */
+static inline bool
+tcache_class_is_idle(const struct tcache_class *k)
+{
+	/* Relaxed: its own counter. */
+	return (uint32_t)load_relaxed(&k->n_taken) == k->taken_at_trim;
 }
 
 /* From the options. */

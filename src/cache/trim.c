@@ -12,6 +12,7 @@
 #include <limits.h>
 
 #include "base/bits.h"
+#include "cache/kept.h"
 #include "cache/pool.h"
 #include "cache/tcache.h"
 #include "config/options.h"
@@ -32,20 +33,6 @@ tcache_trim_boot(void)
 		tcache_period =
 		    (unsigned)min_size(opt.tcache_gc_incr_bytes >> LG_BYTES_A_SLOW_PATH,
 			UINT_MAX);
-}
-
-/* Up to n of a class's empty slabs go; how many. */
-static unsigned
-delete_empty(struct tcache *tc, unsigned szind, unsigned n)
-{
-	unsigned gone = 0;
-
-	for (; gone < n && tc->classes[szind].empty != NULL; gone++) {
-		struct edata *e = tcache_pop_empty(tc, szind);
-		tc->owned_bytes -= e->size;
-		arena_slab_delete(arena_of(e), e);
-	}
-	return gone;
 }
 
 /* The current slab goes when nothing in it is live: the class is idle. */
@@ -69,48 +56,14 @@ owns_nothing(const struct tcache_class *k)
 	    && list_is_empty(&k->full);
 }
 
-/* Is it more than what may lie idle? */
-static bool
-is_worth_trimming(size_t bytes)
-{
-	return bytes > opt.tcache_gc_delay_bytes;
-}
-
-static bool
-is_idle(const struct tcache_class *k)
-{
-	/* Relaxed: its own counter. */
-	return (uint32_t)load_relaxed(&k->n_taken) == k->taken_at_trim;
-}
-
-/*
- * Of the slabs like those of class `least', the first of all like it, those go that no class has
- * needed since the last time: first those of idle classes.
- */
-static void
-trim_empty(struct tcache *tc, unsigned least)
-{
-	struct tcache_class *count = &tc->classes[least];
-	unsigned n = count->n_empty_low;
-
-	if (is_worth_trimming(n * (size_t)slab_geometry[least].slab_size)) {
-		for (uint64_t left = slab_alike[least]; left != 0; left &= left - 1)
-			if (is_idle(&tc->classes[first_set(left)]))
-				n -= delete_empty(tc, first_set(left), n);
-		for (uint64_t left = slab_alike[least]; left != 0; left &= left - 1)
-			n -= delete_empty(tc, first_set(left), n);
-	}
-	count->n_empty_low = count->n_empty;
-}
-
 static void
 trim_class(struct tcache *tc, unsigned szind)
 {
 	struct tcache_class *k = &tc->classes[szind];
 
-	if (is_idle(k)) {
+	if (tcache_class_is_idle(k)) {
 		tcache_unlist(tc, szind);
-		if (is_worth_trimming(slab_geometry[szind].slab_size))
+		if (tcache_is_worth_trimming(slab_geometry[szind].slab_size))
 			delete_current_if_free(tc, k);
 		if (owns_nothing(k))
 			k->n_cold = 0;
@@ -154,13 +107,12 @@ tcache_tick_now(struct tcache *tc)
 	const unsigned lg_div = opt.lg_tcache_flush_large_div;
 	for (unsigned n = (tc->n_large + (1u << lg_div) - 1) >> lg_div; n > 0; n--)
 		large_free(tcache_large_take(tc, tc->large[0]->size));
-	for (unsigned i = 0; i < SC_NOWNED; i++)
-		if (first_set(slab_alike[i]) == i)
-			trim_empty(tc, i);
+	tcache_kept_trim(tc);
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		trim_class(tc, i);
 	tcache_comb_by_time(tc, now);
 	(void)tcache_pool_age(tc->arena, now);
+	tcache_kept_reclaim(tc->arena, KEPT_IDLE, now);
 	arena_tick(tc->arena, now);
 }
 
@@ -170,9 +122,9 @@ tcache_flush(struct tcache *tc)
 	tcache_post_all(tc);
 	(void)tcache_drain(tc);
 	tcache_large_flush(tc);
+	tcache_kept_flush(tc);
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		tcache_unlist(tc, i);
-		(void)delete_empty(tc, i, UINT_MAX);
 		delete_current_if_free(tc, &tc->classes[i]);
 	}
 }

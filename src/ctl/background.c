@@ -3,6 +3,7 @@
 
 #include "arena/arena.h"
 #include "base/bits.h"
+#include "cache/kept.h"
 #include "cache/pool.h"
 #include "config/options.h"
 #include "ctl/gather.h"
@@ -154,8 +155,11 @@ work_on(struct arena *arena)
 
 	while (tcache_pool_age(arena, now))
 		continue;
-	const uint64_t pages = arena_work(arena), pool = tcache_pool_ns_until(arena, now);
-	return pages < pool ? pages : pool;
+	tcache_kept_reclaim(arena, KEPT_IDLE, now);
+	const uint64_t pages = arena_work(arena), pool = tcache_pool_ns_until(arena, now),
+		       kept = tcache_kept_ns_until(arena, now),
+		       caches = pool < kept ? pool : kept;
+	return pages < caches ? pages : caches;
 }
 
 /* One pass over the worker's arenas; nanoseconds until the next. */

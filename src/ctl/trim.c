@@ -2,6 +2,7 @@
 #include "ctl/trim.h"
 
 #include "arena/arena.h"
+#include "cache/kept.h"
 #include "cache/pool.h"
 #include "ctl/pin.h"
 #include "ctl/snapshot.h"
@@ -25,6 +26,7 @@ trim_arena(struct arena *arena)
 
 	while (has_pooled(arena))
 		(void)tcache_pool_age(arena, later);
+	tcache_kept_reclaim(arena, KEPT_ALL, later);
 	arena_decay(arena, PURGE_EVERYTHING);
 }
 
