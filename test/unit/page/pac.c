@@ -26,9 +26,9 @@ open_region(void)
 static bool
 is_zero(const struct edata *e)
 {
-	const char *p = edata_base(e);
+	const uint64_t *p = edata_base(e);
 
-	for (size_t i = 0; i < e->size; i++)
+	for (size_t i = 0; i < e->size / sizeof *p; i++)
 		if (p[i] != 0)
 			return false;
 	return true;

@@ -22,9 +22,9 @@ count_advice(const char *what)
 static bool
 is_zero(const struct edata *e)
 {
-	const char *p = edata_base(e);
+	const uint64_t *p = edata_base(e);
 
-	for (size_t i = 0; i < e->size; i++)
+	for (size_t i = 0; i < e->size / sizeof *p; i++)
 		if (p[i] != 0)
 			return false;
 	return true;
