@@ -20,6 +20,8 @@ static struct sec_options sec_options;
 void
 arena_pages_boot(void)
 {
+	if (!opt.hpa)
+		return;
 	hpa_options_of_process(&hpa_options);
 	sec_options_of_process(&sec_options);
 	hpa_central.advice = hpa_advice(&hpa_options);

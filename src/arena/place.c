@@ -80,6 +80,15 @@ boot_percpu(unsigned *n_arenas, void (*tell)(const char *))
 		*n_arenas = n_units;
 }
 
+/* Asking takes longer than all else of a start; so few processors are of one node. */
+#define NODES_CPUS 8
+
+static bool
+may_have_nodes(void)
+{
+	return *place_root != '\0' || os_cpu_end() >= NODES_CPUS;
+}
+
 void
 place_boot(unsigned *n_arenas, void (*tell)(const char *))
 {
@@ -87,7 +96,7 @@ place_boot(unsigned *n_arenas, void (*tell)(const char *))
 
 	if (opt.percpu_arena != PERCPU_DISABLED) {
 		boot_percpu(n_arenas, tell);
-	} else if (*n_arenas > 1 && place_cpu() >= 0) {
+	} else if (*n_arenas > 1 && may_have_nodes() && place_cpu() >= 0) {
 		const unsigned n_nodes = topology_nodes_under(place_root, node_of);
 		if (n_nodes > 1)
 			place_set(PLACE_NODE, min_size(n_nodes, *n_arenas));

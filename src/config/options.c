@@ -418,7 +418,7 @@ hpa_obstacle(void)
 {
 	if (OS_HUGEPAGE > HPA_HUGEPAGE_MAX)
 		return "Huge pages are too large";
-	if (os_thp_mode == OS_THP_UNSUPPORTED)
+	if (os_thp() == OS_THP_UNSUPPORTED)
 		return "No THP support";
 	if (!os_overcommits)
 		return "The kernel does not overcommit";
@@ -441,7 +441,7 @@ check_hpa(void (*print)(const char *line))
 static void
 check_together(void (*print)(const char *line))
 {
-	if (os_thp_mode == OS_THP_UNSUPPORTED)
+	if (opt.thp != THP_DEFAULT && os_thp() == OS_THP_UNSUPPORTED)
 		withdraw(OPTION_thp, &opt.thp, THP_DEFAULT, "No THP support", print);
 	check_hpa(print);
 	if (!CONFIG_DSS || !os_has_sbrk)

@@ -84,7 +84,7 @@ report_system(struct emitter *e)
 		[OS_THP_UNSUPPORTED] = "not supported",
 	};
 	static const char title[] = "System";
-	const char *mode = modes[os_thp_mode];
+	const char *mode = modes[os_thp()];
 
 	emit_object(e, "system", title);
 	emit_value(e, e->form == EMIT_JSON ? "thp_mode" : "system.thp_mode", FIELD_STRING,

@@ -34,13 +34,20 @@ struct base base_zero = {
 	.unmap = base_unmap_system,
 };
 
+/* Reading the mode takes a start much longer than the advice. */
+static bool
+may_be_huge(enum os_thp mode)
+{
+	return mode == OS_THP_ALWAYS || mode == OS_THP_UNKNOWN;
+}
+
 /* Before the first touch, which may otherwise cost a whole huge page. */
 void
 base_advise(void *addr, size_t size, bool is_huge)
 {
 	if (is_huge)
 		(void)os_pages_huge(addr, size);
-	else if (os_thp_mode == OS_THP_ALWAYS)
+	else if (may_be_huge(load_relaxed(&os_thp_mode)))
 		(void)os_pages_nohuge(addr, size);
 }
 

@@ -49,12 +49,16 @@ os_cpu_end(void)
 	    : (unsigned)((n_words - 1) * WORD_BITS) + lg_floor(mask[n_words - 1]) + 1;
 }
 
+/* Reading the group's files takes longer than all else of a start, and for so few processors a
+ * quota changes little. */
+#define QUOTA_CPUS 8
+
 unsigned
 os_cpu_count(void)
 {
 	int saved_errno = errno;
 	unsigned count = affinity_count();
-	unsigned quota = cgroup_cpu_quota();
+	unsigned quota = count < QUOTA_CPUS ? 0 : cgroup_cpu_quota();
 	errno = saved_errno;
 	return quota != 0 && quota < count ? quota : count;
 }

@@ -59,7 +59,7 @@
 size_t os_kernel_page_size = 4096;
 size_t os_page_size = PAGE_MIN;
 bool os_overcommits = true;
-enum os_thp os_thp_mode = OS_THP_UNSUPPORTED;
+_Atomic(enum os_thp) os_thp_mode = OS_THP_UNKNOWN;
 bool os_has_lazy_free;
 
 int (*os_inject)(const char *what);
@@ -149,6 +149,21 @@ read_thp_mode(void)
 	return OS_THP_UNSUPPORTED;
 }
 
+enum os_thp
+os_thp(void)
+{
+	/* Relaxed: whoever reads it twice finds the same. */
+	enum os_thp mode = load_relaxed(&os_thp_mode);
+
+	if (mode != OS_THP_UNKNOWN)
+		return mode;
+	int saved_errno = errno;
+	mode = read_thp_mode();
+	errno = saved_errno;
+	store_relaxed(&os_thp_mode, mode);
+	return mode;
+}
+
 /* Advice on no pages: a kernel that does not know MADV_FREE says EINVAL. */
 static bool
 probe_lazy_free(void)
@@ -167,7 +182,6 @@ os_pages_boot(void)
 		os_kernel_page_size = page_size;
 	os_page_size = max_size(os_kernel_page_size, PAGE_MIN);
 	os_overcommits = read_overcommits();
-	os_thp_mode = read_thp_mode();
 	os_has_lazy_free = probe_lazy_free();
 }
 

@@ -19,7 +19,13 @@
 #include "tract_config.h"
 
 enum os_commit { OS_RESERVED, OS_COMMITTED };
-enum os_thp { OS_THP_ALWAYS, OS_THP_MADVISE, OS_THP_NEVER, OS_THP_UNSUPPORTED };
+enum os_thp {
+	OS_THP_ALWAYS,
+	OS_THP_MADVISE,
+	OS_THP_NEVER,
+	OS_THP_UNSUPPORTED,
+	OS_THP_UNKNOWN, /* not read yet */
+};
 
 /* Set once by os_pages_boot, before the first mapping. */
 extern size_t os_kernel_page_size; /* >= 4096 */
@@ -27,8 +33,11 @@ extern size_t os_kernel_page_size; /* >= 4096 */
 extern size_t os_page_size;
 extern bool
     os_overcommits; /* false when vm.overcommit_memory is 2: reserve, then commit */
-extern enum os_thp os_thp_mode; /* of /sys/kernel/mm/transparent_hugepage/enabled */
-extern bool os_has_lazy_free;   /* MADV_FREE works */
+extern bool os_has_lazy_free; /* MADV_FREE works */
+
+/* Of /sys/kernel/mm/transparent_hugepage/enabled; read when somebody asks first. Relaxed. */
+extern _Atomic(enum os_thp) os_thp_mode;
+enum os_thp os_thp(void);
 
 #define OS_HUGEPAGE ((size_t)1 << CONFIG_LG_HUGEPAGE)
 

@@ -40,7 +40,7 @@ style_of_process(void)
 {
 	switch (opt.hpa_hugify_style) {
 	case STYLE_AUTO:
-		return os_thp_mode == OS_THP_MADVISE ? HPA_STYLE_LAZY : HPA_STYLE_NONE;
+		return os_thp() == OS_THP_MADVISE ? HPA_STYLE_LAZY : HPA_STYLE_NONE;
 	case STYLE_NONE: return HPA_STYLE_NONE;
 	case STYLE_EAGER: return HPA_STYLE_EAGER;
 	default: return HPA_STYLE_LAZY;
@@ -63,7 +63,7 @@ hpa_options_of_process(struct hpa_options *options)
 		.style = style_of_process(),
 		.start_huge_from = opt.hpa_start_huge_from,
 		.hugify_sync = opt.hpa_hugify_sync,
-		.start_huge = os_thp_mode == OS_THP_ALWAYS
+		.start_huge = os_thp() == OS_THP_ALWAYS
 		    && opt.experimental_hpa_start_huge_if_thp_always,
 		.enforce_hugify = opt.experimental_hpa_enforce_hugify,
 	};
@@ -74,7 +74,7 @@ hpa_advice(const struct hpa_options *options)
 {
 	if (options->style == HPA_STYLE_EAGER)
 		return HPA_HUGE;
-	if (options->style == HPA_STYLE_LAZY && os_thp_mode == OS_THP_ALWAYS
+	if (options->style == HPA_STYLE_LAZY && os_thp() == OS_THP_ALWAYS
 	    && !options->start_huge)
 		return HPA_SMALL;
 	return HPA_PLAIN;

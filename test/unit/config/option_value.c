@@ -129,7 +129,7 @@ expect_line(const char *format, ...)
 static const char *
 missing_here(const char **instead)
 {
-	if (row == &option_table[OPTION_thp] && os_thp_mode == OS_THP_UNSUPPORTED) {
+	if (row == &option_table[OPTION_thp] && os_thp() == OS_THP_UNSUPPORTED) {
 		*instead = "default";
 		return "No THP support";
 	}
@@ -138,7 +138,7 @@ missing_here(const char **instead)
 		return "Error setting dss";
 	}
 	if (row == &option_table[OPTION_hpa]
-	    && (os_thp_mode == OS_THP_UNSUPPORTED || !os_overcommits)) {
+	    && (os_thp() == OS_THP_UNSUPPORTED || !os_overcommits)) {
 		*instead = "false";
 		return os_overcommits ? "No THP support"
 				      : "The kernel does not overcommit";

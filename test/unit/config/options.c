@@ -308,7 +308,7 @@ TEST(a_very_long_value_is_cut_in_its_message)
 
 TEST(advice_that_the_kernel_does_not_know_is_withdrawn)
 {
-	const enum os_thp mode = os_thp_mode;
+	const enum os_thp mode = os_thp();
 
 	os_thp_mode = OS_THP_UNSUPPORTED;
 	read_conf("thp:always");
@@ -407,7 +407,7 @@ TEST(abort_conf_makes_every_countable_error_fatal)
 
 TEST(huge_pages_are_switched_off_where_they_cannot_be)
 {
-	const enum os_thp mode = os_thp_mode;
+	const enum os_thp mode = os_thp();
 
 	os_thp_mode = OS_THP_UNSUPPORTED;
 	read_conf("hpa:true");

@@ -193,7 +193,7 @@ system_base(unsigned n_blocks)
 
 TEST(metadata_is_kept_off_huge_pages_where_the_kernel_uses_them_always)
 {
-	const enum os_thp mode = os_thp_mode;
+	const enum os_thp mode = os_thp();
 
 	if (mode == OS_THP_UNSUPPORTED || CONFIG_HOSTILE)
 		SKIP("no huge pages here");
@@ -208,7 +208,7 @@ TEST(metadata_is_kept_off_huge_pages_where_the_kernel_uses_them_always)
 
 TEST(metadata_thp_always_asks_for_huge_pages)
 {
-	if (os_thp_mode == OS_THP_UNSUPPORTED || CONFIG_HOSTILE)
+	if (os_thp() == OS_THP_UNSUPPORTED || CONFIG_HOSTILE)
 		SKIP("no huge pages here");
 	opt.metadata_thp = METADATA_THP_ALWAYS;
 	struct base *base = system_base(1);
@@ -220,7 +220,7 @@ TEST(metadata_thp_always_asks_for_huge_pages)
 
 TEST(metadata_thp_auto_asks_from_the_second_block_on_and_for_the_first_then)
 {
-	if (os_thp_mode == OS_THP_UNSUPPORTED || CONFIG_HOSTILE)
+	if (os_thp() == OS_THP_UNSUPPORTED || CONFIG_HOSTILE)
 		SKIP("no huge pages here");
 	opt.metadata_thp = METADATA_THP_AUTO;
 	struct base *base = system_base(1);

@@ -110,7 +110,7 @@ TEST(threads_that_cover_the_same_range_share_one_leaf)
 
 TEST(a_leaf_lies_on_huge_pages_only_if_asked)
 {
-	const enum os_thp mode = os_thp_mode;
+	const enum os_thp mode = os_thp();
 	const uintptr_t spans = (uintptr_t)100 << RTREE_LG_LEAF_SPAN;
 	const uintptr_t span = (uintptr_t)1 << RTREE_LG_LEAF_SPAN;
 

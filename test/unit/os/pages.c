@@ -83,7 +83,7 @@ TEST(boot_reads_modes)
 	if (os_read_file("/proc/sys/vm/overcommit_memory", text, sizeof(text)) != 0)
 		CHECK_EQ(os_overcommits, text[0] != '2');
 	bool has_thp = access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0;
-	CHECK_EQ(has_thp, os_thp_mode != OS_THP_UNSUPPORTED);
+	CHECK_EQ(has_thp, os_thp() != OS_THP_UNSUPPORTED);
 }
 
 TEST(memory_is_zero_writable_and_aligned)
