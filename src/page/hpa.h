@@ -89,9 +89,9 @@ struct hpa {
 	/* By amount: when the next round may begin; 0 pageslabs: none is under way. */
 	uint64_t round_due_ns;
 	size_t n_round; /* pageslabs purged in this round, and one */
-	/* When the last one began, what it purged, what has been touched anew since; and how long
-	 * the next one waits because it was wrong. */
-	uint64_t round_ns;
+	/* Since when is it counted what rounds purged, and what was touched anew; 0 pages purged:
+	 * nothing is.  And how long from then on the next round waits because that was wrong. */
+	uint64_t forgone_ns;
 	size_t n_forgone, n_fresh;
 	uint64_t patience_ns;
 	/* By time: not before this is any pageslab due; the next one to look at, or NULL. */

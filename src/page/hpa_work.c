@@ -162,32 +162,51 @@ is_over(struct hpa *hpa)
 }
 
 /*
- * Was the last round wrong?  If a good part of what it purged is needed anew within a second, then
- * the next one waits, longer each time: a load in waves pays for its first troughs alone.  One that
- * ends gives back what it does not need at once.
+ * Was purging wrong?  If a good part of what was purged within a second is needed anew in it, then
+ * the next round waits, longer each time: a load in waves pays for its first troughs alone.  A few
+ * pages tell nothing, for who grows needs more than those; and what was learned is forgotten when
+ * no trough has come for a second, so that the last one is given back at once.
  */
 #define WRONG_NS ((uint64_t)1000 * 1000 * 1000)
 #define LG_WRONG_SHARE 2
+#define TELLING_BYTES ((size_t)4 << 20)
+#define LG_TELLING_SHARE 3 /* of what is active */
 #define PATIENCE_MIN_NS ((uint64_t)500 * 1000 * 1000)
 #define PATIENCE_MAX_NS ((uint64_t)4000 * 1000 * 1000)
+
+static bool
+is_telling(const struct hpa *hpa)
+{
+	return hpa->n_forgone >= TELLING_BYTES / os_page_size
+	    && hpa->n_forgone >= psset_active(&hpa->set) >> LG_TELLING_SHARE;
+}
 
 void
 hpa_note_fresh_locked(struct hpa *hpa, size_t n_pages, uint64_t now_ns)
 {
-	if (hpa->n_forgone == 0 || n_pages == 0)
+	if (hpa->n_forgone == 0 || now_ns - hpa->forgone_ns >= WRONG_NS)
 		return;
-	if (now_ns - hpa->round_ns >= WRONG_NS) {
-		hpa->n_forgone = 0;
-		hpa->patience_ns = 0;
-		return;
-	}
 	hpa->n_fresh += n_pages;
-	if (hpa->n_fresh <= hpa->n_forgone >> LG_WRONG_SHARE)
+	if (hpa->n_fresh <= hpa->n_forgone >> LG_WRONG_SHARE || !is_telling(hpa))
 		return;
 	hpa->n_forgone = 0;
+	hpa->forgone_ns = now_ns;
 	hpa->patience_ns = hpa->patience_ns == 0 ? PATIENCE_MIN_NS : 2 * hpa->patience_ns;
 	if (hpa->patience_ns > PATIENCE_MAX_NS)
 		hpa->patience_ns = PATIENCE_MAX_NS;
+}
+
+/* A round begins. */
+static void
+begin_judging_locked(struct hpa *hpa, uint64_t now)
+{
+	if (hpa->n_forgone != 0 && now - hpa->forgone_ns < WRONG_NS)
+		return;
+	/* Right the last time, or long ago. */
+	if (hpa->n_forgone != 0 || now - hpa->forgone_ns >= hpa->patience_ns + WRONG_NS)
+		hpa->patience_ns = 0;
+	hpa->forgone_ns = now;
+	hpa->n_forgone = hpa->n_fresh = 0;
 }
 
 /* ---- when there is work ---------------------------------------------------------------------- */
@@ -208,7 +227,10 @@ static uint64_t
 round_due(const struct hpa *hpa)
 {
 	const uint64_t delay = hpa->options.min_purge_delay_ns;
-	const uint64_t first = after(hpa->round_due_ns, hpa->round_ns + hpa->patience_ns);
+	/* What goes on, or was right, waits for nothing. */
+	const uint64_t first = hpa->n_forgone != 0
+	    ? hpa->round_due_ns
+	    : after(hpa->round_due_ns, hpa->forgone_ns + hpa->patience_ns);
 
 	if (!psset_has_purge(&hpa->set))
 		return DEFERRED_NEVER;
@@ -451,8 +473,7 @@ purge_by_amount_locked(struct hpa *hpa, uint64_t now)
 		if (now < round_due(hpa))
 			return false;
 		hpa->n_round = 1;
-		hpa->round_ns = now;
-		hpa->n_forgone = hpa->n_fresh = 0;
+		begin_judging_locked(hpa, now);
 		hpa->round_due_ns = later(now, hpa->options.min_purge_interval_ns);
 		hpa->stats.n_purge_passes++;
 	}

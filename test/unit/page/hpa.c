@@ -477,6 +477,42 @@ TEST(a_load_in_waves_pays_for_its_first_troughs_alone)
 	end();
 }
 
+/* n pageslabs filled, and all but a quarter of one freed, piece by piece, with work in between. */
+static void
+rise_and_fall(unsigned n)
+{
+	fill(n);
+	kernel.now_ns += SECOND / 10;
+	while (own.n > hpdata_pages() / 32) {
+		dalloc_from(own.n - hpdata_pages() / 32);
+		work();
+	}
+}
+
+TEST(who_grows_and_falls_later_gives_all_of_it_back_at_once)
+{
+	struct hpa_options options = plain;
+
+	options.min_purge_interval_ns = 0;
+	begin(&options, 1000000);
+	/* A small trough, and needed anew: that is growth. */
+	rise_and_fall(1);
+	fill(8);
+	CHECK_EQ(own.hpa.patience_ns, 0);
+	dalloc_from(hpdata_pages() / 32);
+	work();
+	CHECK(dirty() <= hpdata_pages() / 16);
+	/* Wrong twice; but that is forgotten when nothing has happened for longer. */
+	rise_and_fall(8);
+	rise_and_fall(8);
+	CHECK(own.hpa.patience_ns != 0);
+	kernel.now_ns += 10 * SECOND;
+	rise_and_fall(8);
+	CHECK(dirty() <= hpdata_pages() / 16);
+	CHECK_EQ(own.hpa.patience_ns, 0);
+	end();
+}
+
 TEST(what_is_taken_from_is_not_purged_by_time)
 {
 	begin(&plain, 1000);
