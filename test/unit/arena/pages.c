@@ -35,18 +35,28 @@ static struct shared {
 	_Atomic(uint64_t) n_hugifies, n_dehugifies, n_failures;
 } * shared;
 
-static int
-fail_kth(const char *what)
+static enum call
+call_of(const char *what)
 {
 	unsigned kind = 0;
 
+	while (kind < CALL_OTHER && strcmp(what, call_names[kind]) != 0)
+		kind++;
+	return kind;
+}
+
+static int
+fail_kth(const char *what)
+{
+	static bool maps; /* or cuts what was just mapped to where it is aligned */
+	const enum call kind = call_of(what);
+
+	maps = kind == CALL_MAP || (kind == CALL_UNMAP && maps);
 	n_calls++;
 	if (fail_how == FAIL_ONCE ? n_calls != fail_at : n_calls < fail_at)
 		return 0;
-	while (kind < CALL_OTHER && strcmp(what, call_names[kind]) != 0)
-		kind++;
 	/* For maps, records of arenas that are being made are guarded. */
-	CHECK(kind == CALL_MAP || mutex_none_held());
+	CHECK(maps || mutex_none_held());
 	n_failed++;
 	n_failed_unmaps += kind == CALL_UNMAP;
 	shared->failed[kind]++;
