@@ -24,6 +24,9 @@
 #define PAUSE_NS ((uint64_t)50 * 1000 * 1000)
 /* Work that is due now may wait so long for a worker that is about to wake. */
 #define DUE_SLACK_NS ((uint64_t)10 * 1000 * 1000)
+/* The first pass comes so late: processes of less than a second are spared it, and by then everybody
+ * knows how many workers there are, and tells them what is deferred. */
+#define FIRST_NS ((uint64_t)1000 * 1000 * 1000)
 /* background_thread_auto: so many workers are made at once where each has to step aside, then one
  * in START_PAUSE_NS. */
 #define STARTS_FREE 16
@@ -211,6 +214,7 @@ work(void *arg)
 
 	thread_go_without();
 	os_thread_set_name("tract_bg");
+	rest(w, FIRST_NS);
 	/* Acquire: pairs with dismiss_locked. */
 	while (!load_acquire(&w->must_end)) {
 		mutex_lock(&w->run_lock);
@@ -301,7 +305,7 @@ create_locked(unsigned i)
 		return false;
 	store_relaxed(&w->must_end, (uint32_t)0);
 	store_relaxed(&w->has_ended, (uint32_t)0);
-	store_relaxed(&w->wakes_ns, AT_WORK);
+	store_relaxed(&w->wakes_ns, os_clock_ns() + FIRST_NS);
 	w->is_to_join = os_thread_create(&w->thread, work, w);
 	return w->is_to_join;
 }
@@ -341,9 +345,6 @@ start_locked(size_t wanted)
 	store_release(&thread_at_end, on_thread_end);
 	store_release(&n_workers, n);
 	arena_set_delegate(on_deferred);
-	/* The first pass may have been made before they knew how many they are. */
-	for (unsigned i = 0; i < n; i++)
-		event_signal(&worker_at(i)->wake);
 	return true;
 }
 

@@ -229,6 +229,19 @@ TEST(off_means_that_no_thread_is_left)
 	CHECK(background_set(BACKGROUND_OFF));
 }
 
+/* Processes that end soon are spared it. */
+TEST(the_first_pass_comes_after_a_second)
+{
+	CHECK_EQ(API(mallctl)("arena.4096.purge", NULL, NULL, NULL, 0), 0);
+	const uint64_t begin = os_clock_ns(), before = figures().num_runs;
+	REQUIRE(background_set(BACKGROUND_ON));
+	while (figures().num_runs == before && os_clock_ns() < begin + 20 * SECOND)
+		sleep_ns(10 * 1000 * 1000);
+	CHECK(os_clock_ns() >= begin + SECOND);
+	CHECK(figures().num_runs != before);
+	REQUIRE(background_set(BACKGROUND_OFF));
+}
+
 TEST(the_most_is_obeyed_and_changed_while_they_run)
 {
 	const unsigned most =
