@@ -355,7 +355,7 @@ use_arenas(void)
 {
 	extent_hooks_t *const with_metadata = &hooks;
 	const arena_config_t without_metadata = { &hooks, false };
-	unsigned index, zero = 0;
+	unsigned index, now = 0, zero = 0;
 
 	if (node("arenas.create", &index, sizeof index, NULL, 0))
 		use_manual_arena(index);
@@ -374,7 +374,6 @@ use_arenas(void)
 		(void)node("thread.arena", NULL, 0, &zero, sizeof zero);
 	}
 	drop_all();
-	unsigned now = 0;
 	if (node("thread.arena", &now, sizeof now, NULL, 0) && now == 0)
 		(void)arena_node(index, "destroy");
 }
