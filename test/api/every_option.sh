@@ -47,7 +47,7 @@ oversize_threshold size_t 0 4m 4194304 9223372036854775807 Out-of-range
 mutex_max_spin i64 600 -1 = -2 Out-of-range
 background_thread bool false true = 1
 max_background_threads size_t 4 2 = two
-background_thread_auto bool false true = 1
+background_thread_auto bool true false = 1
 limit_soft size_t 0 1g 1073741824 -1
 limit_hard size_t 0 64g 68719476736 1gb
 dirty_decay_ms ssize_t 1000 5000000s 5000000000 -2 Out-of-range
