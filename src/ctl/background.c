@@ -24,8 +24,8 @@
 #define PAUSE_NS ((uint64_t)50 * 1000 * 1000)
 /* Work that is due now may wait so long for a worker that is about to wake. */
 #define DUE_SLACK_NS ((uint64_t)10 * 1000 * 1000)
-/* The first pass comes so late: processes of less than a second are spared it, and by then everybody
- * knows how many workers there are, and tells them what is deferred. */
+/* The first pass comes so late: processes of less than a second are spared it, and by then
+ * everybody knows how many workers there are, and tells them what is deferred. */
 #define FIRST_NS ((uint64_t)1000 * 1000 * 1000)
 /* background_thread_auto: so many workers are made at once where each has to step aside, then one
  * in START_PAUSE_NS. */
