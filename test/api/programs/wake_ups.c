@@ -10,6 +10,7 @@
  */
 #include <dirent.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,12 +22,13 @@
 #define MIB ((size_t)1 << 20)
 /* A worker purges when so many pages may go. */
 #define PAGES_A_PASS 1024
+#define MAX_WORKERS 16
 
 static int (*control)(const char *, void *, size_t *, void *, size_t);
 
 struct counts {
 	uint64_t runs;
-	unsigned long switches, workers;
+	unsigned long switches, awake;
 };
 
 static uint64_t
@@ -41,48 +43,79 @@ runs(void)
 	return n;
 }
 
-/* Of a task, if it is a worker. */
-static void
-add_task(const char *task, struct counts *counts)
-{
-	char path[300], line[200];
+static char workers[MAX_WORKERS][300]; /* their status files */
+static unsigned n_workers;
 
-	snprintf(path, sizeof path, "/proc/self/task/%s/status", task);
-	FILE *file = fopen(path, "r");
-	if (file == NULL || fgets(line, sizeof line, file) == NULL)
+/* Without a call of malloc, which may be a reason to wake up. */
+static void
+read_status(const char *path, char *text, size_t size)
+{
+	const int fd = open(path, O_RDONLY);
+	const ssize_t n = read(fd, text, size - 1);
+
+	if (n <= 0)
 		abort();
-	const int is_worker = strcmp(line, "Name:\ttract_bg\n") == 0;
-	counts->workers += is_worker;
-	while (is_worker && fgets(line, sizeof line, file) != NULL)
-		if (strncmp(line, "voluntary_ctxt_switches:", 24) == 0)
-			counts->switches += strtoul(line + 24, NULL, 10);
-	fclose(file);
+	text[n] = '\0';
+	close(fd);
 }
 
-static struct counts
-count(void)
+static void
+find_workers(void)
 {
-	struct counts counts = { .runs = runs() };
 	DIR *dir = opendir("/proc/self/task");
 	const struct dirent *entry;
 
-	while ((entry = readdir(dir)) != NULL)
-		if (entry->d_name[0] != '.')
-			add_task(entry->d_name, &counts);
+	while ((entry = readdir(dir)) != NULL && n_workers < MAX_WORKERS) {
+		char *path = workers[n_workers], text[4000];
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof workers[0], "/proc/self/task/%s/status",
+		    entry->d_name);
+		read_status(path, text, sizeof text);
+		n_workers += strncmp(text, "Name:\ttract_bg\n", 15) == 0;
+	}
 	closedir(dir);
+}
+
+/* The runs last: asking for them may be a reason to wake up, too. */
+static struct counts
+count(void)
+{
+	struct counts counts = { 0 };
+
+	for (unsigned i = 0; i < n_workers; i++) {
+		char text[4000];
+		read_status(workers[i], text, sizeof text);
+		const char *state = strstr(text, "\nState:\t"),
+			   *switches = strstr(text, "\nvoluntary_ctxt_switches:");
+		counts.awake += state[8] != 'S';
+		counts.switches += strtoul(switches + 25, NULL, 10);
+	}
+	counts.runs = runs();
+	return counts;
+}
+
+/* One that is about to go to sleep as a time begins has been awake before it. */
+static struct counts
+count_asleep(void)
+{
+	struct counts counts;
+
+	for (unsigned i = 0; counts = count(), counts.awake != 0 && i < 100; i++)
+		usleep(10 * 1000);
 	return counts;
 }
 
 static struct counts
 counts_in(unsigned seconds)
 {
-	const struct counts before = count();
+	const struct counts before = count_asleep();
 
 	sleep(seconds);
 	struct counts after = count();
-	printf("in %u s: %ld runs, %ld voluntary switches of %lu workers\n", seconds,
+	printf("in %u s: %ld runs, %ld voluntary switches of %u workers\n", seconds,
 	    (long)(after.runs - before.runs), (long)(after.switches - before.switches),
-	    after.workers);
+	    n_workers);
 	after.runs -= before.runs;
 	after.switches -= before.switches;
 	return after;
@@ -92,6 +125,8 @@ counts_in(unsigned seconds)
 static void
 settle(void)
 {
+	sleep(1);
+	find_workers();
 	for (unsigned i = 0; i < 20 && counts_in(2).runs != 0; i++)
 		continue;
 }
@@ -101,7 +136,7 @@ idle(unsigned seconds)
 {
 	settle();
 	const struct counts counts = counts_in(seconds);
-	return counts.workers != 0 && counts.runs == 0 && counts.switches == 0;
+	return n_workers != 0 && counts.runs == 0 && counts.switches == 0;
 }
 
 static int
@@ -122,9 +157,8 @@ decays(unsigned ms, size_t bytes)
 	    (unsigned)(bytes / (size_t)sysconf(_SC_PAGESIZE)) / PAGES_A_PASS;
 	printf("%u passes are needed\n", needed);
 	/* Those at the beginning and the end; what counting left takes some, too. */
-	return counts.workers != 0 && counts.runs >= needed / 4
-	    && counts.runs <= needed + 4
-	    && counts.switches <= counts.runs + 4 * counts.workers;
+	return n_workers != 0 && counts.runs >= needed / 4 && counts.runs <= needed + 4
+	    && counts.switches <= counts.runs + 4 * n_workers;
 }
 
 int
