@@ -57,8 +57,8 @@
 /* Combing was wrong if so much of what it purged is used again at once: 1 / 2^n. */
 #define LG_WRONG_SHARE 2
 
-/* So often must live regions be halved until about a third of the pages have none, if chance decides
- * which are live. */
+/* So often must live regions be halved until about a third of the pages have none, if chance
+ * decides which are live. */
 static unsigned
 first_halvings(unsigned szind)
 {

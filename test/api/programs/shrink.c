@@ -3,8 +3,8 @@
  * shrink -- what a process holds when it has freed most of a peak.
  *
  *	shrink scattered MIB PERCENT
- *		objects of 16 to 1000 bytes, a random nine in ten are freed: without a further call at
- *		most PERCENT of the peak is resident
+ *		objects of 16 to 1000 bytes, a random nine in ten are freed: without a further
+ *		call at most PERCENT of the peak is resident
  *	shrink slowly MIB PERCENT MS
  *		the same after slow calls for so many milliseconds
  *	shrink mixed MIB LEFT MOST MS
