@@ -238,6 +238,7 @@ alloc_requested(const struct alloc_request *r)
 		return NULL;
 	struct thread *thread = thread_start();
 	const uint64_t refused = limit_refusals();
+	thread_ages(thread);
 	void *p = alloc_found(r, thread, usable, alignment);
 	if (UNLIKELY(p == NULL) && limit_refusals() != refused)
 		p = alloc_at_limit(r, thread, usable, alignment);

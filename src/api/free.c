@@ -249,8 +249,12 @@ note_free(const struct edata *e, void *p)
 static struct thread *
 thread_for_free(void)
 {
-	if (thread_self == NULL && boot() && ++thread_n_bare_frees == BARE_FREES_MAX)
-		return thread_start();
+	if (thread_self == NULL && boot() && ++thread_n_bare_frees == BARE_FREES_MAX) {
+		struct thread *thread = thread_start();
+		if (thread != NULL)
+			thread_grow_up(thread);
+		return thread;
+	}
 	return thread_self;
 }
 
@@ -261,6 +265,7 @@ free_unusual(struct edata *e, void *p)
 	struct thread *thread = thread_for_free();
 	struct tcache *tc = NULL;
 
+	thread_ages(thread);
 	if (thread != NULL && (thread->modes & (MODE_NO_TCACHE | MODE_REENTRANT)) == 0)
 		tc = thread->tcache;
 	note_free(e, p);

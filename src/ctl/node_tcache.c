@@ -47,7 +47,10 @@ static int
 begin_reshape(struct thread **thread)
 {
 	*thread = thread_start();
-	return *thread == NULL || thread_n_hooks != 0 ? EAGAIN : 0;
+	if (*thread == NULL || thread_n_hooks != 0)
+		return EAGAIN;
+	thread_grow_up(*thread);
+	return 0;
 }
 
 static int

@@ -43,6 +43,33 @@ thread_clear_mode(struct thread *thread, enum thread_mode mode)
 	aim(thread);
 }
 
+static void
+grow_up(struct thread *thread)
+{
+	struct tcache *tc = tcache_pool_get(thread->arena);
+
+	if (tc == NULL) {
+		thread->n_young = 1; /* the next call tries again */
+		return;
+	}
+	/* What it inherits would have an owner that never looks. */
+	if ((thread->modes & MODE_NO_TCACHE) != 0 || thread->shape != NULL)
+		tcache_share_slabs(tc);
+	if (thread->shape != NULL)
+		tc->shape = thread->shape;
+	thread->tcache = tc;
+	thread->modes &= ~(unsigned)MODE_YOUNG;
+}
+
+void
+thread_grow_up(struct thread *thread)
+{
+	if ((thread->modes & MODE_YOUNG) == 0)
+		return;
+	grow_up(thread);
+	aim(thread);
+}
+
 static struct thread *
 new_record(void)
 {
@@ -180,7 +207,10 @@ threads_start_counting(void)
 	(void)fetch_or_acq_rel(&modes_at_start, MODE_COUNTING);
 }
 
-/* With a tcache of the arena the thread chooses; NULL: no memory. */
+/* The process has had a thread. */
+static _Atomic(bool) has_first;
+
+/* In the arena it chooses; NULL: no memory. */
 static struct thread *
 new_thread(void)
 {
@@ -189,14 +219,15 @@ new_thread(void)
 	if (thread == NULL)
 		return NULL;
 	thread->arena = arena_choose();
-	thread->tcache = tcache_pool_get(thread->arena);
-	if (thread->tcache == NULL) {
-		arena_thread_out(thread->arena);
-		recycle_record(thread);
-		return NULL;
+	thread->modes = load_relaxed(&modes_at_start) | MODE_YOUNG;
+	thread->n_young = THREAD_YOUNG_CALLS;
+	/* Relaxed: two first ones do no harm. */
+	if (!load_relaxed(&has_first)) {
+		store_relaxed(&has_first, true);
+		grow_up(thread);
 	}
-	thread->modes =
-	    load_relaxed(&modes_at_start) | (thread_n_hooks != 0 ? MODE_REENTRANT : 0);
+	if (thread_n_hooks != 0)
+		thread->modes |= MODE_REENTRANT;
 	return thread;
 }
 
@@ -269,6 +300,7 @@ thread_migrate(struct thread *thread, struct arena *arena)
 	arena_thread_in(arena);
 	thread->arena = arena;
 	thread->tcache = new;
+	thread->modes &= ~(unsigned)MODE_YOUNG;
 	if (arena->is_manual)
 		thread_set_mode(thread, MODE_MANUAL);
 	else

@@ -8,6 +8,7 @@
  * these it is.
  *
  * A thread that uses a manual arena has no tcache: its objects come from the arena's shared slabs.
+ * Nor has one that is young: all but the first get one when they have called often enough.
  *
  * Where arenas serve processors or nodes (arena/place.h), a thread looks now and then whether it
  * runs elsewhere: at each tick of its tcache, which is every 64 slow paths, or every 64 calls of
@@ -31,6 +32,7 @@ enum thread_mode {
 	MODE_ENDED = 16,    /* after the last destructor */
 	MODE_MANUAL =
 	    32, /* its arena is a manual one, which has no owned slabs: no tcache */
+	MODE_YOUNG = 64, /* it has done so little that it has no tcache yet */
 };
 
 /* Functions that may be called every so many bytes; see thread/count.h. */
@@ -38,12 +40,13 @@ enum thread_mode {
 
 struct thread {
 	/* Owner thread only. */
-	struct tcache *tcache; /* NULL in a manual arena */
+	struct tcache *tcache; /* NULL in a manual arena, and while it is young */
 	struct arena *arena;
 	unsigned modes;
 	uint8_t end_rounds;
 	bool is_bound;    /* the program has chosen its arena */
 	uint8_t n_visits; /* of its arena without a tcache, see thread_visits_arena */
+	uint8_t n_young;  /* calls until it is not young any more */
 	struct tcache_shape *shape; /* its own; NULL: the default */
 	/* Owner writes, anybody may read: TiKV and others keep pointers to them. */
 	_Atomic(uint64_t) allocated, deallocated;
@@ -81,6 +84,22 @@ struct thread *thread_start(void);
 /* The calling thread is one of ours, and is to have no record: it allocates in users' hooks
  * alone. */
 void thread_go_without(void);
+
+/*
+ * All threads but the first get a tcache when they have made so many calls of malloc or free,
+ * or ask for it: one that only ever has some objects needs no more room than these.
+ */
+#define THREAD_YOUNG_CALLS (CONFIG_HOSTILE ? 2 : 64)
+/* It is not young any more, unless memory lacks. */
+void thread_grow_up(struct thread *thread);
+
+/* A call that no tcache serves.  thread may be NULL. */
+static inline void
+thread_ages(struct thread *thread)
+{
+	if (thread != NULL && (thread->modes & MODE_YOUNG) != 0 && --thread->n_young == 0)
+		thread_grow_up(thread);
+}
 
 /* It is going to its arena without a tcache. */
 #define THREAD_VISITS 64

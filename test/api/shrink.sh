@@ -17,4 +17,7 @@ check 'one that has fewer does at its next slow calls' \
     shrink dirty_decay_ms:100 slowly 64 65 1000
 check 'a process with a worker that freed a peak holds what is live and 8 MiB' \
     shrink dirty_decay_ms:500,background_thread:true mixed 512 16 24 1500
+check 'an idle thread with some objects costs little more than they' \
+    shrink '' threads 100 35
+check 'with a worker, too' shrink background_thread:true threads 100 35
 finish

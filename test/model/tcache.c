@@ -30,6 +30,7 @@ static bool is_over;
 static void *
 other_thread(void *arg)
 {
+	thread_grow_up(thread_start());
 	for (;;) {
 		sem_wait(&wanted);
 		if (is_over)

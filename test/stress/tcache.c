@@ -79,7 +79,7 @@ work(void *number)
 		end_object(*slot);
 		*slot = new_object(&seed);
 	}
-	if (thread_self != NULL)
+	if (thread_self != NULL && thread_self->tcache != NULL)
 		tcache_check(thread_self->tcache);
 	/* Half of them outlive the thread. */
 	for (unsigned i = 0; i < 64; i++)

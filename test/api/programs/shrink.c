@@ -8,7 +8,7 @@
  *	shrink slowly MIB PERCENT MS
  *		the same after slow calls for so many milliseconds
  *	shrink mixed MIB LEFT MOST MS
- *		objects of 16 bytes to 64 KiB, all but LEFT MiB are freed by the thread that made
+ *		objects of 16 bytes to 64 KiB, all but LEFT MiB are freed by who made
  *		them: after MS milliseconds without a call at most MOST MiB are resident
  *	shrink threads N MOST
  *		N idle threads with 40 objects each: at most MOST KiB for each

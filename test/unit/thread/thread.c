@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "api/names.h"
+#include "extent/emap.h"
 #include "harness/whole.h"
 
 static void
@@ -22,10 +23,11 @@ begin(void *arg)
 	void *p = API(malloc)(1);
 	CHECK(p != NULL);
 	CHECK(thread_self != NULL && thread_self != &thread_ended);
-	CHECK(thread_tcache == thread_self->tcache);
-	CHECK(thread_self->tcache->arena == thread_self->arena);
 	CHECK(thread_start() == thread_self);
 	API(free)(p);
+	thread_grow_up(thread_self);
+	CHECK(thread_tcache == thread_self->tcache);
+	CHECK(thread_self->tcache->arena == thread_self->arena);
 	return arg;
 }
 
@@ -36,11 +38,106 @@ TEST(a_thread_begins_with_its_first_allocation)
 }
 
 static void *
+stay_young(void *arg)
+{
+	struct thread *thread = thread_start();
+	void *p[THREAD_YOUNG_CALLS];
+
+	CHECK(thread->tcache == NULL && thread_tcache == &tcache_none);
+	for (unsigned i = 0; i < THREAD_YOUNG_CALLS - 1; i++) {
+		REQUIRE((p[i] = API(malloc)(100)) != NULL);
+		CHECK(emap_lookup(p[i]) != NULL
+		    && arena_of(emap_lookup(p[i])) == thread->arena);
+		CHECK(thread->tcache == NULL);
+	}
+	API(free)(p[0]);
+	CHECK(thread->tcache != NULL && thread_tcache == thread->tcache);
+	for (unsigned i = 1; i < THREAD_YOUNG_CALLS - 1; i++)
+		API(free)(p[i]);
+	return arg;
+}
+
+TEST(a_thread_has_no_tcache_until_it_has_called_often)
+{
+	/* The first of all has one at once. */
+	in_a_thread(begin);
+	in_a_thread(stay_young);
+	whole_check_empty();
+}
+
+static void *
+only_free(void *objects)
+{
+	void **p = objects;
+
+	CHECK(thread_self == NULL);
+	for (unsigned i = 0; p[i] != NULL; i++)
+		API(free)(p[i]);
+	CHECK(thread_self != NULL && thread_self->tcache != NULL);
+	return NULL;
+}
+
+TEST(a_thread_that_only_frees_gets_one_to_send_messages_from)
+{
+	static void *p[200];
+	pthread_t thread;
+
+	for (unsigned i = 0; i < COUNT_OF(p) - 1; i++)
+		REQUIRE((p[i] = API(malloc)(100)) != NULL);
+	REQUIRE(pthread_create(&thread, NULL, only_free, p) == 0);
+	pthread_join(thread, NULL);
+	whole_check_empty();
+}
+
+static void *
+ask_young(void *arg)
+{
+	size_t max, size = sizeof max;
+
+	CHECK(thread_start()->tcache == NULL);
+	CHECK_EQ(API(mallctl)("thread.tcache.max", &max, &size, NULL, 0), 0);
+	CHECK(thread_start()->tcache != NULL);
+	return arg;
+}
+
+TEST(a_young_thread_that_asks_for_its_tcache_has_one)
+{
+	in_a_thread(ask_young);
+}
+
+static void *
+move_young(void *manual)
+{
+	struct thread *thread = thread_start();
+	struct arena *home = thread->arena;
+
+	REQUIRE(thread_migrate(thread, manual));
+	for (unsigned i = 0; i < 2 * THREAD_YOUNG_CALLS; i++)
+		API(free)(API(malloc)(100));
+	CHECK(thread->tcache == NULL);
+	REQUIRE(thread_migrate(thread, home));
+	CHECK(thread->tcache != NULL && thread_tcache == thread->tcache);
+	return NULL;
+}
+
+TEST(a_young_thread_may_move_to_a_manual_arena)
+{
+	pthread_t thread;
+	struct arena *manual = arena_create_manual(NULL);
+
+	REQUIRE(manual != NULL);
+	REQUIRE(pthread_create(&thread, NULL, move_young, manual) == 0);
+	pthread_join(thread, NULL);
+	arena_destroy(manual);
+}
+
+static void *
 use_modes(void *arg)
 {
 	struct thread *thread = thread_start();
 
 	REQUIRE(thread != NULL);
+	thread_grow_up(thread);
 	thread_set_mode(thread, MODE_COUNTING);
 	CHECK(thread_tcache == &tcache_none);
 	thread_set_mode(thread, MODE_FILLING);
