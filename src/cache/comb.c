@@ -39,8 +39,12 @@
 
 /* Lists walked at once, each waiting for its own load. */
 #define WALK 8
-/* A thread that owns less watches only what idles. */
-#define WATCH_MIN (CONFIG_HOSTILE ? 1 : (size_t)4 << 20)
+/* A thread that owns less watches only what idles: slabs of few regions have an event at every
+ * other free, and the densest are used first (bench medium, 15 MiB a thread: a third more
+ * instructions). */
+#define WATCH_MIN (CONFIG_HOSTILE ? 1 : (size_t)32 << 20)
+/* Less is not combed for growth. */
+#define GROWTH_MIN (CONFIG_HOSTILE ? 1 : (size_t)4 << 20)
 /* And of less than this pages are not looked for at all. */
 #define LOOK_MIN (CONFIG_HOSTILE ? 1 : (size_t)256 << 10)
 /* Slabs of an idle class looked at in each decay time. */
@@ -248,7 +252,7 @@ tcache_comb_by_amount(struct tcache *tc)
 void
 tcache_comb_for_growth(struct tcache *tc, size_t bytes)
 {
-	if (tc->sparse_bytes > WATCH_MIN && !waits_for_time(tc))
+	if (tc->sparse_bytes > GROWTH_MIN && !waits_for_time(tc))
 		tcache_comb(tc, GROWTH_RATE * bytes);
 }
 

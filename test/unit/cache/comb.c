@@ -258,13 +258,13 @@ TEST(a_thread_whose_purged_pages_are_used_again_combs_by_time_alone)
 	if (CONFIG_HOSTILE)
 		SKIP("all is combed at once");
 	store_relaxed(&tc->arena->pac.bounded, true);
-	take_all(3072);
+	take_all(5120);
 	drop_most(12);
 	tcache_comb_everything(tc);
 	CHECK(!tc->comb->is_wary && tc->comb->combed_pages != 0);
 	for (unsigned i = 0; i < OBJECTS; i++)
 		if (object[i].p == NULL)
-			take(i, 3072);
+			take(i, 5120);
 	drop_most(12);
 	tcache_comb_for_growth(tc, 1 << 20);
 	CHECK(tc->comb->is_wary);
