@@ -607,8 +607,15 @@ abandon_work(struct hpa *hpa)
 void
 hpa_fork_child(struct hpa *hpa)
 {
+	/* Relaxed: one thread in the child. */
+	const bool was_held = load_relaxed(&hpa->lock.fork_state) == FORK_HELD;
+
 	(void)mutex_fork_child(&hpa->grow_lock);
 	if (mutex_fork_child(&hpa->lock)) {
+		/* This thread's own, in the middle of something that it goes on with; or it was
+		 * looked at already. */
+		if (!was_held)
+			return;
 		abandon_work(hpa);
 	} else {
 		hpa->epoch++;

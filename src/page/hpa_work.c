@@ -382,6 +382,9 @@ finish_locked(struct hpa *hpa, const struct hpa_purge *purge, unsigned made_smal
 	for (unsigned i = 0; i < purge->n; i++) {
 		struct hpdata *ps = purge->slabs[i];
 		psset_update_begin(&hpa->set, ps);
+		/* A fork child that goes on here has forgotten it. */
+		if (ps->is_purging)
+			hpa->n_purging -= purge->n_dirty[i];
 		ps->is_purging = false;
 		if ((made_small >> i & 1) != 0) {
 			ps->is_huge = false;
@@ -392,7 +395,6 @@ finish_locked(struct hpa *hpa, const struct hpa_purge *purge, unsigned made_smal
 		ps->may_purge = ps->may_decay = false;
 		hpa_judge_locked(hpa, ps, now);
 		psset_update_end(&hpa->set, ps);
-		hpa->n_purging -= purge->n_dirty[i];
 	}
 }
 

@@ -6,6 +6,7 @@
 #include "config/options.h"
 #include "extent/emap.h"
 #include "page/limit.h"
+#include "sync/fork.h"
 #include "harness/test.h"
 
 /* ---- a kernel that counts, and a clock that stands still ---------------------------------- */
@@ -18,6 +19,7 @@ static struct {
 	unsigned n_maps, n_unmaps, n_purges, n_hugifies, n_collapses, n_dehugifies;
 	size_t map_max; /* more is refused */
 	bool refuses_purge, refuses_hugify, refuses_collapse;
+	void (*in_purge)(void);
 } kernel;
 
 static void *
@@ -42,6 +44,8 @@ fake_purge(const struct iovec *ranges, unsigned n)
 	if (kernel.refuses_purge)
 		return 0;
 	kernel.n_purges++;
+	if (kernel.in_purge != NULL)
+		kernel.in_purge();
 	return hpa_system_real.purge(ranges, n);
 }
 
@@ -510,6 +514,60 @@ TEST(who_grows_and_falls_later_gives_all_of_it_back_at_once)
 	rise_and_fall(8);
 	CHECK(dirty() <= hpdata_pages() / 16);
 	CHECK_EQ(own.hpa.patience_ns, 0);
+	end();
+}
+
+/* As a signal handler that forks does in the middle of it: the child goes on. */
+static void
+become_child(void)
+{
+	REQUIRE(fork_begin());
+	hpa_fork_prepare(&own.hpa, RANK_HPA_GROW);
+	hpa_fork_prepare(&own.hpa, RANK_HPA);
+	hpa_fork_child(&own.hpa);
+	fork_end_in_child();
+}
+
+TEST(a_fork_child_goes_on_with_what_a_signal_interrupted_under_the_lock)
+{
+	begin(&plain, -1);
+	fill(1);
+	struct hpdata *ps = psset_pick_alloc(&own.hpa.set, 1);
+	CHECK(ps == NULL);
+	alloc(1, false);
+	mutex_lock(&own.hpa.lock);
+	ps = psset_pick_alloc(&own.hpa.set, 1);
+	REQUIRE(ps != NULL);
+	psset_update_begin(&own.hpa.set, ps);
+	ps->is_hugifying = true;
+	become_child();
+	ps->is_hugifying = false;
+	psset_update_end(&own.hpa.set, ps);
+	mutex_unlock(&own.hpa.lock);
+	CHECK_EQ(own.hpa.epoch, 0);
+	hpa_check(&own.hpa);
+	CHECK(alloc(1, false) != NULL);
+	end();
+}
+
+TEST(a_fork_child_goes_on_with_a_purge_that_a_signal_interrupted)
+{
+	struct hpa_options options = plain;
+
+	options.min_purge_interval_ns = 0;
+	begin(&options, 1000000);
+	fill(4);
+	kernel.in_purge = become_child;
+	dalloc_from(hpdata_pages() / 8);
+	work();
+	CHECK(kernel.n_purges != 0);
+	CHECK_EQ(own.hpa.n_purging, 0);
+	kernel.in_purge = NULL;
+	fill(3);
+	dalloc_from(hpdata_pages() / 8);
+	kernel.now_ns += 10 * SECOND;
+	work();
+	CHECK(dirty() <= hpdata_pages() / 4);
 	end();
 }
 
