@@ -3,9 +3,11 @@
  * pages -- where an arena's extents come from.
  *
  * Everything above asks here, and does not know which of them serves: the huge page allocator,
- * behind its cache, where the arena has one and it serves such a request; else PAC.  An extent goes
- * back, grows and shrinks where it came from, which its record says.  An arena that has got hooks
- * of the user takes nothing more from the huge page allocator, and gives back what it has of it.
+ * behind its cache, where the arena has one, is not small (hpa_start_huge_from), and it serves such
+ * a request; else PAC.  An extent goes back, grows and shrinks where it came from, which its record
+ * says, so an arena may become small and large again as it likes: nothing is moved.  One that has
+ * got hooks of the user takes nothing more from the huge page allocator, and gives back what it has
+ * of it.
  */
 #include "arena/arena.h"
 
@@ -16,6 +18,7 @@
 
 static struct hpa_options hpa_options; /* Set once at boot. */
 static struct sec_options sec_options;
+static size_t huge_from_pages; /* of an arena that is not small */
 
 void
 arena_pages_boot(void)
@@ -24,6 +27,7 @@ arena_pages_boot(void)
 		return;
 	hpa_options_of_process(&hpa_options);
 	sec_options_of_process(&sec_options);
+	huge_from_pages = opt.hpa_start_huge_from / os_page_size;
 	hpa_central.advice = hpa_advice(&hpa_options);
 }
 
@@ -104,12 +108,20 @@ count_inactive(struct arena *arena, size_t bytes)
 		fetch_sub_relaxed(&arena->active_pages, bytes / os_page_size);
 }
 
+/* A pageslab that is half empty costs a small heap more than its huge page is worth.  Relaxed: a
+ * hint. */
+static bool
+is_small(struct arena *arena)
+{
+	return load_relaxed(&arena->active_pages) < huge_from_pages;
+}
+
 static struct edata *
 alloc_from_huge(struct arena *arena, const struct page_request *request, bool *deferred)
 {
 	struct arena_huge *huge = arena->huge;
 
-	if (huge == NULL || !hpa_serves(&huge->hpa, request)
+	if (huge == NULL || is_small(arena) || !hpa_serves(&huge->hpa, request)
 	    || !ehooks_are_default(&arena->ehooks))
 		return NULL;
 	return huge->sec.pai.alloc(&huge->sec.pai, request, deferred);

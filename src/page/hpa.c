@@ -61,7 +61,7 @@ hpa_options_of_process(struct hpa_options *options)
 		    opt.hpa_dirty_mult == RATIO_NEVER ? -1 : (int64_t)opt.hpa_dirty_mult,
 		.max_purge_pageslabs = opt.experimental_hpa_max_purge_nhp,
 		.style = style_of_process(),
-		.start_huge_from = opt.hpa_start_huge_from,
+		.grows_huge = opt.hpa_start_huge_from != 0,
 		.hugify_sync = opt.hpa_hugify_sync,
 		.start_huge = os_thp() == OS_THP_ALWAYS
 		    && opt.experimental_hpa_start_huge_if_thp_always,
@@ -182,17 +182,13 @@ starts_huge(const struct hpa *hpa)
 	return hpa->options.style == HPA_STYLE_EAGER || hpa->options.start_huge;
 }
 
-/* Is so much active that a fresh pageslab may be asked to be huge?  Near a limit what is not used
- * yet is not little. */
+/* Is a fresh pageslab asked to be huge?  Near a limit what is not used yet is not little. */
 static bool
 grows_huge(struct hpa *hpa)
 {
-	const size_t from = hpa->options.start_huge_from;
-
-	/* Relaxed: a hint. */
-	return from != 0 && hpa->options.style == HPA_STYLE_LAZY && !starts_huge(hpa)
-	    && load_relaxed(&hpa->active_pages) >= from / os_page_size
-	    && !limit_is_pressed() && !limit_exceeds(LIMIT_SOFT, OS_HUGEPAGE)
+	return hpa->options.grows_huge && hpa->options.style == HPA_STYLE_LAZY
+	    && !starts_huge(hpa) && !limit_is_pressed()
+	    && !limit_exceeds(LIMIT_SOFT, OS_HUGEPAGE)
 	    && !limit_exceeds(LIMIT_HARD, OS_HUGEPAGE);
 }
 

@@ -11,8 +11,9 @@
  * A pageslab begins as small pages.  When hpa_hugification_threshold bytes of it are active it is a
  * candidate, and when it is one still after hpa_hugify_delay_ms it is made huge; so one that is
  * about to be emptied never is.  From then on all of it is backed, and counts as touched.
- * Where the kernel makes all memory huge, or the style is eager, pageslabs begin so; and fresh ones
- * of a shard in which much is active, for there one more that is not filled yet is little.
+ * Where the kernel makes all memory huge, or the style is eager, pageslabs begin so.  In the lazy
+ * one they are asked to, too, unless hpa_start_huge_from is 0: who asks has much active, and one
+ * more that is not filled yet is little.
  *
  * Purged are dirty pages
  *   - by amount: when there are more than hpa_dirty_mult times active ones, or so many that a
@@ -50,10 +51,8 @@ struct hpa_options {
 	int64_t max_purge_pageslabs; /* of a round; -1: all */
 	/* No AUTO: hpa_options_of_process has decided. */
 	enum { HPA_STYLE_NONE, HPA_STYLE_EAGER, HPA_STYLE_LAZY } style;
-	/* Active bytes from which on fresh pageslabs are made huge at once, in the lazy style;
-	 * 0: never. */
-	size_t start_huge_from;
 	bool hugify_sync;
+	bool grows_huge; /* fresh pageslabs are asked to be huge, in the lazy style */
 	bool start_huge; /* the kernel makes fresh pageslabs huge */
 	bool enforce_hugify;
 };

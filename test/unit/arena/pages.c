@@ -336,7 +336,7 @@ TEST(any_failed_call_is_survived_where_pageslabs_are_collapsed)
 static void
 ask_at_once(void)
 {
-	opt.hpa_start_huge_from = os_page_size;
+	opt.hpa_start_huge_from = 1; /* all of it */
 	store_relaxed(&pac_default_ms[DECAY_DIRTY], 0);
 }
 

@@ -363,24 +363,22 @@ TEST(a_thread_of_the_program_makes_only_a_few_pageslabs_huge)
 	end();
 }
 
-TEST(where_much_is_active_a_fresh_pageslab_is_asked_to_be_huge_at_once)
+TEST(a_fresh_pageslab_is_asked_to_be_huge_at_once)
 {
 	struct hpa_options options = plain;
 
-	options.start_huge_from = 2 * OS_HUGEPAGE;
+	options.grows_huge = true;
 	begin(&options, -1);
-	fill(2);
-	CHECK_EQ(kernel.n_hugifies, 0);
 	CHECK(alloc(1, false) != NULL);
 	CHECK_EQ(kernel.n_hugifies, 1);
 	CHECK_EQ(own.hpa.set.all[PSSET_HUGE].n_pageslabs, 1);
-	CHECK_EQ(limit_used(), 3 * OS_HUGEPAGE);
+	CHECK_EQ(limit_used(), OS_HUGEPAGE);
 	/* Refused, it begins small. */
 	kernel.refuses_hugify = true;
 	fill(1);
 	CHECK_EQ(own.hpa.set.all[PSSET_HUGE].n_pageslabs, 1);
 	CHECK_EQ(own.hpa.stats.n_hugify_failures, 1);
-	CHECK_EQ(limit_used(), 3 * OS_HUGEPAGE + 8 * os_page_size);
+	CHECK_EQ(limit_used(), OS_HUGEPAGE + 8 * os_page_size);
 	hpa_check(&own.hpa);
 	end();
 }
@@ -390,14 +388,13 @@ TEST(near_a_limit_a_fresh_pageslab_begins_small)
 	const uint64_t n_refused = limit_refusals();
 	struct hpa_options options = plain;
 
-	options.start_huge_from = 2 * OS_HUGEPAGE;
+	options.grows_huge = true;
 	for (unsigned kind = 0; kind < LIMIT_KINDS; kind++) {
 		begin(&options, -1);
-		fill(2);
-		limit_set((enum limit_kind)kind, 2 * OS_HUGEPAGE + OS_HUGEPAGE / 2);
+		limit_set((enum limit_kind)kind, OS_HUGEPAGE / 2);
 		CHECK(alloc(1, false) != NULL);
 		CHECK_EQ(kernel.n_hugifies, 0);
-		CHECK_EQ(limit_used(), 2 * OS_HUGEPAGE + os_page_size);
+		CHECK_EQ(limit_used(), os_page_size);
 		limit_set((enum limit_kind)kind, 0);
 		fill(1);
 		CHECK(alloc(1, false) != NULL);

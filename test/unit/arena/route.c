@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which page allocator an arena asks: the huge page allocator only while it has as much active as
+ * hpa_start_huge_from says.
+ */
+#include <tract/tract.h>
+
+#include "arena/arena.h"
+#include "config/options.h"
+#include "extent/emap.h"
+#include "harness/test.h"
+
+#define BYTES ((size_t)48 << 10)
+#define FROM ((size_t)4 << 20)
+#define OBJECTS (4 * FROM / BYTES)
+
+static void *objects[OBJECTS];
+static unsigned index_;
+
+static struct arena *
+begin(size_t from)
+{
+	size_t length = sizeof index_;
+
+	opt.hpa = true;
+	opt.hpa_start_huge_from = from;
+	arena_pages_boot();
+	REQUIRE(t_mallctl("arenas.create", &index_, &length, NULL, 0) == 0);
+	REQUIRE(arena_get(index_)->huge != NULL);
+	return arena_get(index_);
+}
+
+static void
+run(const char *what)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "arena.%u.%s", index_, what);
+	CHECK_EQ(t_mallctl(name, NULL, NULL, NULL, 0), 0);
+}
+
+static void
+end(void)
+{
+	arena_check(arena_get(index_));
+	run("destroy");
+}
+
+static bool
+is_in_pageslab(unsigned i)
+{
+	return emap_lookup(objects[i])->hpa;
+}
+
+static void
+take(unsigned i)
+{
+	objects[i] = t_mallocx(BYTES, MALLOCX_ARENA(index_) | MALLOCX_TCACHE_NONE);
+	REQUIRE(objects[i] != NULL);
+}
+
+static void
+give_back(unsigned i)
+{
+	t_dallocx(objects[i], MALLOCX_TCACHE_NONE);
+}
+
+static size_t
+active(const struct arena *arena)
+{
+	return load_relaxed(&arena->active_pages) * os_page_size;
+}
+
+TEST(an_arena_asks_for_huge_pages_as_long_as_it_is_not_small)
+{
+	const struct arena *arena = begin(FROM);
+	unsigned n = 0, n_small = 0;
+
+	for (unsigned i = 0; i < OBJECTS; i++) {
+		const bool is_small = active(arena) < FROM;
+		take(i);
+		CHECK_EQ(is_in_pageslab(i), !is_small);
+		n_small += is_small;
+	}
+	CHECK(n_small >= FROM / BYTES && n_small < OBJECTS / 2);
+	/* What it has stays where it is, small or not; new ones go by what there is now. */
+	for (; active(arena) >= FROM; n++)
+		give_back(n);
+	CHECK(is_in_pageslab(OBJECTS - 1) && n < OBJECTS);
+	take(--n);
+	CHECK(!is_in_pageslab(n));
+	while (active(arena) < FROM)
+		take(--n);
+	take(--n);
+	CHECK(is_in_pageslab(n));
+	for (unsigned i = n; i < OBJECTS; i++)
+		give_back(i);
+	CHECK_EQ(active(arena), 0);
+	run("purge");
+	CHECK_EQ(load_relaxed(&arena->huge->hpa.active_pages), 0);
+	take(0);
+	CHECK(!is_in_pageslab(0));
+	give_back(0);
+	end();
+}
+
+TEST(from_0_on_is_always_and_nothing_is_asked_to_be_huge_at_once)
+{
+	for (size_t from = 0; from < 2; from++) {
+		struct arena *arena = begin(from);
+		take(0);
+		CHECK(is_in_pageslab(0));
+		CHECK_EQ(arena->huge->hpa.options.grows_huge, from != 0);
+		give_back(0);
+		end();
+	}
+}
+
+TEST(an_arena_that_is_never_large_has_no_pageslab)
+{
+	struct arena *arena = begin(SIZE_MAX);
+
+	for (unsigned i = 0; i < OBJECTS; i++)
+		take(i);
+	for (unsigned i = 0; i < OBJECTS; i++)
+		give_back(i);
+	CHECK_EQ(load_relaxed(&arena->huge->hpa.n_pageslabs), 0);
+	end();
+}
