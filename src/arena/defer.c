@@ -153,6 +153,9 @@ arena_set_decay_ms(struct arena *arena, enum decay_kind kind, ssize_t ms)
 	/* What is there, and what comes, is due at another time now. */
 	store_relaxed(&arena->foreseen_pages, 0);
 	expect_pages(arena);
+	/* What threads keep, too.  Relaxed: a hint. */
+	if (kind == DECAY_DIRTY && ms >= 0 && load_relaxed(&arena->has_kept))
+		arena_expect(arena, BEGIN_NS);
 	return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "os/os.h"
+#include "sync/fork.h"
 
 /* Looks in a decay time: what idles is taken between one and two looks later, and then has the rest
  * of a decay time as dirty pages. */
@@ -142,8 +143,9 @@ tcache_kept_announce(struct arena *arena)
 {
 	const uint64_t ns = look_ns(arena);
 
-	/* Release: pairs with the exchange in tcache_kept_reclaim. */
-	if (ns != UINT64_MAX && !exchange_acq_rel(&arena->has_kept, true))
+	/* Release: pairs with the exchange in tcache_kept_reclaim.  Where nothing decays, too: that
+	 * may change. */
+	if (!exchange_acq_rel(&arena->has_kept, true) && ns != UINT64_MAX)
 		arena_expect(arena, ns);
 }
 
@@ -333,6 +335,9 @@ void
 tcache_kept_fork_child(struct tcache *tc)
 {
 	if (load_relaxed(&tc->kept_holder) != KEPT_BY_OTHER)
+		return;
+	/* This thread is in the middle of it, and goes on: the handler of a signal has forked. */
+	if (load_relaxed(&tc->arena->tcache_lock.fork_state) == FORK_INTERRUPTED)
 		return;
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		tc->classes[i].empty = NULL;

@@ -103,6 +103,25 @@ TEST(nothing_is_taken_where_pages_do_not_decay)
 	whole_check_empty();
 }
 
+TEST(what_was_kept_while_pages_did_not_decay_is_taken_when_they_do)
+{
+	struct tcache *tc = own_tcache();
+	const ssize_t before = pac_decay_ms(&tc->arena->pac, DECAY_DIRTY);
+	const uint64_t now = os_clock_coarse_ns() + 60 * SECOND;
+
+	if (CONFIG_HOSTILE)
+		SKIP("trims at each slow path");
+	tcache_flush(tc);
+	tcache_kept_reclaim(tc->arena, KEPT_ALL, os_clock_coarse_ns());
+	REQUIRE(arena_set_decay_ms(tc->arena, DECAY_DIRTY, -1));
+	CHECK(keep(tc) != 0);
+	REQUIRE(arena_set_decay_ms(tc->arena, DECAY_DIRTY, before));
+	tcache_kept_reclaim(tc->arena, KEPT_IDLE, now);
+	tcache_kept_reclaim(tc->arena, KEPT_IDLE, now + 10 * SECOND);
+	CHECK_EQ(load_relaxed(&tc->empty_bytes), 0);
+	whole_check_empty();
+}
+
 TEST(an_owner_that_meets_another_keeps_nothing_and_finds_nothing)
 {
 	struct tcache *tc = own_tcache();
@@ -131,6 +150,33 @@ TEST(what_a_lost_thread_was_taking_is_forgotten)
 	CHECK_EQ(load_relaxed(&tc->empty_bytes), 0);
 	tcache_check(tc);
 	CHECK(keep(tc) != 0 || CONFIG_HOSTILE);
+	whole_check_empty();
+}
+
+/* The handler of a signal forks while the thread looks at its own tcache: in the child it goes on
+ * looking. */
+TEST(a_fork_in_the_middle_of_a_look_forgets_nothing)
+{
+	struct tcache *tc = own_tcache();
+	int status = 0;
+
+	const size_t kept = keep(tc);
+	mutex_lock(&tc->arena->tcache_lock);
+	store_relaxed(&tc->kept_holder, (uint8_t)KEPT_BY_OTHER);
+	const pid_t child = fork();
+	if (child == 0) {
+		const bool goes_on = load_relaxed(&tc->kept_holder) == KEPT_BY_OTHER
+		    && load_relaxed(&tc->empty_bytes) == kept;
+		store_relaxed(&tc->kept_holder, (uint8_t)KEPT_FREE);
+		mutex_unlock(&tc->arena->tcache_lock);
+		tcache_check(tc);
+		tcache_flush(tc);
+		_exit(goes_on && load_relaxed(&tc->empty_bytes) == 0 ? 0 : 1);
+	}
+	store_relaxed(&tc->kept_holder, (uint8_t)KEPT_FREE);
+	mutex_unlock(&tc->arena->tcache_lock);
+	REQUIRE(child > 0 && waitpid(child, &status, 0) == child);
+	CHECK_EQ(status, 0);
 	whole_check_empty();
 }
 
