@@ -49,11 +49,10 @@ pages_in(const struct edata *e, const struct iovec *range)
 }
 
 static bool
-purge_one(struct slab_purge *purge, struct edata *e, const struct iovec *range)
+purge_one(struct slab_purge *purge, const struct iovec *range)
 {
 	fetch_add_relaxed(&purge->arena->slab_pages.n_advise, 1);
-	return ehooks_purge_forced(&purge->arena->ehooks, edata_base(e), e->size,
-	    (uintptr_t)range->iov_base - e->addr, range->iov_len);
+	return ehooks_purge_part(&purge->arena->ehooks, range->iov_base, range->iov_len);
 }
 
 /* In one system call as many as can be, the rest one by one. */
@@ -69,7 +68,7 @@ flush(struct slab_purge *purge)
 	if (n_many != 0)
 		fetch_add_relaxed(&purge->arena->slab_pages.n_advise, 1);
 	for (unsigned i = 0; i < n; i++) {
-		if (i < n_many || purge_one(purge, purge->slabs[i], &purge->ranges[i]))
+		if (i < n_many || purge_one(purge, &purge->ranges[i]))
 			bytes += purge->ranges[i].iov_len;
 		else
 			take_back(purge->slabs[i],

@@ -151,8 +151,11 @@ comb_some(struct slab_purge *purge, struct edata **slabs, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		bitmap_clear_all(bits[i], slabs[i]->nregs);
 	slab_map_free(slabs, n, bits);
+	/* The arena may have got hooks, or another decay time, since they became sparse. */
 	for (unsigned i = 0; i < n; i++)
-		slab_purge_add(purge, slabs[i], slab_forget_pages(slabs[i], bits[i]));
+		if (slab_may_be_purged(slabs[i]))
+			slab_purge_add(purge, slabs[i],
+			    slab_forget_pages(slabs[i], bits[i]));
 }
 
 /* The slab of a class that has waited longest; NULL: none. */

@@ -363,20 +363,38 @@ ehooks_purge_lazy(struct ehooks *eh, void *addr, size_t size, size_t offset,
 	return done;
 }
 
+static bool
+purge_by(extent_hooks_t *hooks, struct ehooks *eh, void *addr, size_t size, size_t offset,
+    size_t length)
+{
+	if (UNLIKELY(load_relaxed(&zeroing) == ZEROING_UNKNOWN) && !opt.trust_madvise
+	    && ehooks_purge_zeroes(eh))
+		try_zeroing((char *)addr + offset);
+	return hooks->purge_forced != NULL
+	    && !hooks->purge_forced(hooks, addr, size, offset, length, eh->arena_index);
+}
+
 bool
 ehooks_purge_forced(struct ehooks *eh, void *addr, size_t size, size_t offset,
     size_t length)
 {
 	const int saved = errno;
 	extent_hooks_t *hooks = begin(eh);
-
-	if (UNLIKELY(load_relaxed(&zeroing) == ZEROING_UNKNOWN) && !opt.trust_madvise
-	    && ehooks_purge_zeroes(eh))
-		try_zeroing((char *)addr + offset);
-	const bool done = hooks->purge_forced != NULL
-	    && !hooks->purge_forced(hooks, addr, size, offset, length, eh->arena_index);
+	const bool done = purge_by(hooks, eh, addr, size, offset, length);
 
 	end(hooks, saved);
+	return done;
+}
+
+/* Whoever sets hooks meanwhile: they are not asked. */
+bool
+ehooks_purge_part(struct ehooks *eh, void *addr, size_t length)
+{
+	const int saved = errno;
+	const bool done = ehooks_are_default(eh)
+	    && purge_by(&ehooks_default, eh, addr, length, 0, length);
+
+	errno = saved;
 	return done;
 }
 

@@ -69,6 +69,9 @@ bool ehooks_split(struct ehooks *eh, void *addr, size_t size, size_t size_a,
     bool committed);
 bool ehooks_merge(struct ehooks *eh, void *a, size_t size_a, void *b, size_t size_b,
     bool committed);
+/* Forced purge of part of an extent in use: by the default hooks alone, for those of the user know
+ * extents. */
+bool ehooks_purge_part(struct ehooks *eh, void *addr, size_t length);
 /* Forced purge of n whole extents in one call: how many of them, from the first on, are purged and
  * read as zero.  None where only the one hook may be asked. */
 unsigned ehooks_purge_many(struct ehooks *eh, const struct iovec *extents, unsigned n);

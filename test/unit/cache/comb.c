@@ -261,6 +261,65 @@ TEST(nothing_is_purged_where_pages_do_not_decay)
 	drop_all();
 }
 
+static unsigned n_parts; /* of slabs in use that a hook was asked to purge */
+
+static bool
+purge_whole_extents(extent_hooks_t *hooks, void *addr, size_t size, size_t offset,
+    size_t length, unsigned arena_index)
+{
+	n_parts += emap_lookup(addr) != NULL;
+	return ehooks_default.purge_forced(hooks, addr, size, offset, length,
+	    arena_index);
+}
+
+/* Slabs that lie idle wait to be combed. */
+static void
+make_sparse(struct tcache *tc)
+{
+	take_all(512);
+	drop_most(100);
+	for (unsigned i = 0; i < 4 && tc->sparse_bytes == 0; i++)
+		trim(tc);
+	REQUIRE(tc->sparse_bytes != 0 || CONFIG_HOSTILE);
+}
+
+TEST(hooks_that_come_later_are_not_asked_to_purge_parts_of_slabs)
+{
+	struct tcache *tc = own_tcache();
+	struct ehooks *eh = &tc->arena->ehooks;
+	extent_hooks_t hooks = ehooks_default;
+
+	hooks.purge_forced = purge_whole_extents;
+	make_sparse(tc);
+	const size_t before = unbacked();
+	ehooks_set(eh, &hooks);
+	tcache_comb_everything(tc);
+	CHECK_EQ(n_parts, 0);
+	CHECK_EQ(unbacked(), before);
+	tcache_check(tc);
+	/* Nor where they come while it is done. */
+	CHECK(!ehooks_purge_part(eh, object[0].p, os_page_size));
+	CHECK_EQ(n_parts, 0);
+	CHECK(is_intact(0));
+	drop_all();
+	ehooks_init(eh, &ehooks_default, tc->arena->index);
+}
+
+TEST(what_waits_is_not_purged_where_pages_do_not_decay_any_more)
+{
+	struct tcache *tc = own_tcache();
+	const ssize_t before = pac_decay_ms(&tc->arena->pac, DECAY_DIRTY);
+
+	make_sparse(tc);
+	REQUIRE(arena_set_decay_ms(tc->arena, DECAY_DIRTY, -1));
+	const size_t npages = unbacked();
+	tcache_comb_everything(tc);
+	CHECK_EQ(unbacked(), npages);
+	CHECK_EQ(tc->sparse_bytes, 0);
+	REQUIRE(arena_set_decay_ms(tc->arena, DECAY_DIRTY, before));
+	drop_all();
+}
+
 TEST(a_thread_whose_purged_pages_are_used_again_combs_by_time_alone)
 {
 	struct tcache *tc = own_tcache();
