@@ -276,7 +276,7 @@ purge_whole_extents(extent_hooks_t *hooks, void *addr, size_t size, size_t offse
 static void
 make_sparse(struct tcache *tc)
 {
-	take_all(512);
+	take_all(spread_size());
 	drop_most(100);
 	for (unsigned i = 0; i < 4 && tc->sparse_bytes == 0; i++)
 		trim(tc);
