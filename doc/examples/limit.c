@@ -79,7 +79,7 @@ main(void)
 	printf("told %u times at the soft limit\n", cache.n_soft);
 	/* More than there is at all. */
 	errno = 0;
-	void *too_much = malloc(32 * MIB);
+	void *volatile too_much = malloc(32 * MIB); /* or a compiler may leave it out */
 	const int why = errno;
 	printf("malloc of 32 MiB: %s\n", too_much == NULL ? strerror(why) : "done");
 	if (cache.n_soft == 0 || too_much != NULL || why != ENOMEM)
