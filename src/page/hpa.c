@@ -583,23 +583,6 @@ hpa_fork_parent(struct hpa *hpa)
 	mutex_fork_parent(&hpa->grow_lock);
 }
 
-/* Who was purging it, or making it huge, is not here; what it has not told is as before. */
-static void
-abandon_work(struct hpa *hpa)
-{
-	const uint64_t now = now_ns(hpa);
-
-	LIST_FOR_EACH (l, &hpa->all) {
-		struct hpdata *ps = LIST_ENTRY(l, struct hpdata, all_link);
-		if (!ps->is_purging && !ps->is_hugifying)
-			continue;
-		psset_update_begin(&hpa->set, ps);
-		ps->is_purging = ps->is_hugifying = false;
-		hpa_judge_locked(hpa, ps, now);
-		psset_update_end(&hpa->set, ps);
-	}
-}
-
 void
 hpa_fork_child(struct hpa *hpa)
 {
@@ -612,15 +595,11 @@ hpa_fork_child(struct hpa *hpa)
 		 * looked at already. */
 		if (!was_held)
 			return;
-		abandon_work(hpa);
 	} else {
 		hpa->epoch++;
 		psset_init(&hpa->set);
 		list_init(&hpa->all);
 	}
-	hpa->is_working = false;
-	hpa->n_purging = 0;
-	hpa->n_round = 0;
-	hpa->walk = NULL;
+	hpa_fork_work(hpa);
 	hpa_publish_locked(hpa, now_ns(hpa));
 }

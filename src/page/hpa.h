@@ -162,6 +162,10 @@ bool hpa_purge_add_locked(struct hpa *hpa, struct hpa_purge *purge, struct hpdat
 /* Purges them; the lock is let go of meanwhile.  How many pages; purge is empty then. */
 size_t hpa_purge_locked(struct hpa *hpa, struct hpa_purge *purge);
 
+/* In a fork child: nobody works but, if a signal handler has forked in the middle of that, the
+ * calling thread. */
+void hpa_fork_work(struct hpa *hpa);
+
 /* Walk everything; aborts through assert on a broken invariant.  Takes the lock. */
 void hpa_check(struct hpa *hpa);
 

@@ -275,6 +275,11 @@ hpa_time_until_deferred_work(struct pai *self)
 
 /* ---- purging --------------------------------------------------------------------------------- */
 
+/* What the calling thread is about with no lock held: its own fork child, which a signal handler
+ * has made, goes on with it. */
+static _Thread_local const struct hpa_purge *own_purge TLS_MODEL;
+static _Thread_local const struct hpdata *own_hugified TLS_MODEL;
+
 bool
 hpa_purge_add_locked(struct hpa *hpa, struct hpa_purge *purge, struct hpdata *ps)
 {
@@ -339,6 +344,13 @@ purge_ranges(const struct hpa *hpa, struct ranges *r)
 	}
 }
 
+/* By a fork, in whose child the thread goes on. */
+static bool
+is_frozen(const struct hpa *hpa, const struct hpdata *ps)
+{
+	return UNLIKELY(ps->epoch != hpa->epoch);
+}
+
 /* Those of one pageslab, from the i-th on, are written down; the first behind them. */
 static unsigned
 note_purged_locked(struct hpa *hpa, const struct hpa_purge *purge, const struct ranges *r,
@@ -346,9 +358,14 @@ note_purged_locked(struct hpa *hpa, const struct hpa_purge *purge, const struct 
 {
 	const unsigned slab = r->of[i];
 	struct hpdata *ps = purge->slabs[slab];
+	unsigned end = i;
 
+	while (end < r->n && r->of[end] == slab)
+		end++;
+	if (is_frozen(hpa, ps))
+		return end;
 	psset_update_begin(&hpa->set, ps);
-	for (; i < r->n && r->of[i] == slab; i++) {
+	for (; i < end; i++) {
 		if (!r->is_done[i])
 			continue;
 		hpdata_purged(ps, r->range[i]);
@@ -356,7 +373,7 @@ note_purged_locked(struct hpa *hpa, const struct hpa_purge *purge, const struct 
 		hpa->stats.n_purges++;
 	}
 	psset_update_end(&hpa->set, ps);
-	return i;
+	return end;
 }
 
 /* What would come back by itself is made small.  Bits: which are. */
@@ -381,8 +398,10 @@ finish_locked(struct hpa *hpa, const struct hpa_purge *purge, unsigned made_smal
 {
 	for (unsigned i = 0; i < purge->n; i++) {
 		struct hpdata *ps = purge->slabs[i];
+		if (is_frozen(hpa, ps))
+			continue;
 		psset_update_begin(&hpa->set, ps);
-		/* A fork child that goes on here has forgotten it. */
+		/* The handler's child may have made a child, and that one has forgotten it. */
 		if (ps->is_purging)
 			hpa->n_purging -= purge->n_dirty[i];
 		ps->is_purging = false;
@@ -407,10 +426,12 @@ touched(const struct hpa *hpa)
 size_t
 hpa_purge_locked(struct hpa *hpa, struct hpa_purge *purge)
 {
+	const struct hpa_purge *const outer = own_purge;
 	struct ranges r;
 	size_t n_pages = 0;
 
 	assert(mutex_is_held(&hpa->lock));
+	own_purge = purge;
 	mutex_unlock(&hpa->lock);
 	const unsigned made_small = dehugify(hpa, purge);
 	mutex_lock(&hpa->lock);
@@ -425,6 +446,7 @@ hpa_purge_locked(struct hpa *hpa, struct hpa_purge *purge)
 		n_pages += before - touched(hpa);
 	}
 	finish_locked(hpa, purge, made_small, hpa->central->system->now_ns());
+	own_purge = outer;
 	purge->n = 0;
 	fetch_add_relaxed(&hpa->n_purged_pages, n_pages);
 	/* Others may use as much from now on. */
@@ -555,10 +577,15 @@ hugify_locked(struct hpa *hpa, uint64_t now)
 	ps->is_hugifying = true;
 	hpa_judge_locked(hpa, ps, now);
 	psset_update_end(&hpa->set, ps);
+	const struct hpdata *const outer = own_hugified;
+	own_hugified = ps;
 	mutex_unlock(&hpa->lock);
 	/* Where it is advised but not yet done, the kernel will come to it. */
 	const bool is_huge = make_huge(hpa, ps, n_fresh * os_page_size, &is_done);
 	mutex_lock(&hpa->lock);
+	own_hugified = outer;
+	if (is_frozen(hpa, ps))
+		return true;
 	psset_update_begin(&hpa->set, ps);
 	ps->is_hugifying = false;
 	ps->is_huge = is_huge;
@@ -645,4 +672,40 @@ hpa_set_decay_ms(struct hpa *hpa, ssize_t ms)
 	hpa->decay_due_ns = ms < 0 ? DEFERRED_NEVER : 0;
 	mutex_unlock(&hpa->lock);
 	hpa_work(&hpa->pai, PURGE_BY_CURVE);
+}
+
+/* ---- fork ------------------------------------------------------------------------------------ */
+
+/* Dirty pages that the calling thread is purging in it. */
+static unsigned
+own_dirty(const struct hpdata *ps)
+{
+	for (unsigned i = 0; own_purge != NULL && i < own_purge->n; i++)
+		if (own_purge->slabs[i] == ps)
+			return own_purge->n_dirty[i];
+	return 0;
+}
+
+/* Another who was purging it, or making it huge, is not here; what it has not told is as before. */
+void
+hpa_fork_work(struct hpa *hpa)
+{
+	const uint64_t now = hpa->central->system->now_ns();
+
+	hpa->is_working = false;
+	hpa->n_purging = 0;
+	hpa->n_round = 0;
+	hpa->walk = NULL;
+	LIST_FOR_EACH (l, &hpa->all) {
+		struct hpdata *ps = LIST_ENTRY(l, struct hpdata, all_link);
+		const unsigned n_own = own_dirty(ps);
+		hpa->n_purging += n_own;
+		if ((!ps->is_purging && !ps->is_hugifying) || n_own != 0
+		    || ps == own_hugified)
+			continue;
+		psset_update_begin(&hpa->set, ps);
+		ps->is_purging = ps->is_hugifying = false;
+		hpa_judge_locked(hpa, ps, now);
+		psset_update_end(&hpa->set, ps);
+	}
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "page/hpa.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "config/options.h"
@@ -565,6 +566,74 @@ TEST(a_fork_child_goes_on_with_a_purge_that_a_signal_interrupted)
 	kernel.now_ns += 10 * SECOND;
 	work();
 	CHECK(dirty() <= hpdata_pages() / 4);
+	end();
+}
+
+/* The handler allocates before the purge goes on. */
+static void
+allocate_in_child(void)
+{
+	kernel.in_purge = NULL;
+	become_child();
+	for (unsigned i = fill(3); i < own.n; i++)
+		memset(edata_base(own.extents[i]), 1, own.extents[i]->size);
+}
+
+TEST(what_a_fork_child_allocates_within_its_interrupted_purge_is_not_purged)
+{
+	struct hpa_options options = plain;
+
+	options.min_purge_interval_ns = 0;
+	begin(&options, 1000000);
+	fill(4);
+	const unsigned first = hpdata_pages() / 8;
+	dalloc_from(first);
+	kernel.in_purge = allocate_in_child;
+	work();
+	CHECK(kernel.n_purges != 0 && own.n > first);
+	CHECK_EQ(own.hpa.n_purging, 0);
+	for (unsigned i = first; i < own.n; i++)
+		CHECK_EQ(*(char *)edata_base(own.extents[i]), 1);
+	end();
+}
+
+static void *
+lock_for_ever(void *arg)
+{
+	mutex_lock(arg);
+	return NULL;
+}
+
+/* Another thread holds the lock meanwhile: the shard is frozen in the child. */
+static void
+become_frozen_child(void)
+{
+	pthread_t thread;
+
+	kernel.in_purge = NULL;
+	REQUIRE(pthread_create(&thread, NULL, lock_for_ever, &own.hpa.lock) == 0);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	become_child();
+	CHECK_EQ(own.hpa.epoch, 1);
+}
+
+TEST(a_purge_that_goes_on_in_a_fork_child_leaves_what_is_frozen_alone)
+{
+	struct hpa_options options = plain;
+
+	options.min_purge_interval_ns = 0;
+	begin(&options, 1000000);
+	fill(4);
+	dalloc_from(hpdata_pages() / 8);
+	kernel.in_purge = become_frozen_child;
+	work();
+	CHECK_EQ(own.hpa.n_purging, 0);
+	CHECK_EQ(hpa_touched_pages(&own.hpa), 0);
+	/* As arenas_fork_alone does. */
+	limit_fork_child(0);
+	dalloc_from(0);
+	CHECK_EQ(limit_used(), 0);
+	fill(2);
 	end();
 }
 
