@@ -99,7 +99,7 @@ oversize_arena(struct arena *arena, size_t size)
 	    : arena;
 }
 
-static void *
+static ALWAYS_INLINE void *
 alloc_extent(struct arena *arena, struct tcache *tc, size_t size, size_t alignment,
     enum alloc_zero zero)
 {

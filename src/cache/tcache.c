@@ -50,6 +50,14 @@ carve(struct tcache *tc, unsigned szind, struct edata *e)
 	return first;
 }
 
+NOINLINE void
+tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e)
+{
+	if (e->carved == e->nregs || e->owned_purged != 0)
+		return;
+	tc->list[szind] = carve(tc, (unsigned)szind, e);
+}
+
 /* Something to allocate from in the current slab, NULL when it is used up. */
 static void *
 use_current(struct tcache *tc, unsigned szind)

@@ -43,6 +43,8 @@
 #define TCACHE_MESSAGES (CONFIG_HOSTILE ? 2 : 64)
 #define TCACHE_MESSAGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
 #define TCACHE_MESSAGE_BYTES 4096
+/* Lists of one region in turn until untouched ones join it: a power of two. */
+#define TCACHE_LONE_FILLS (CONFIG_HOSTILE ? 2 : 64)
 /* Large objects kept: how many at most (see opt.tcache_nslots_large), how large each, how much in
  * all. */
 #define TCACHE_LARGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
@@ -128,14 +130,13 @@ struct tcache {
 	uint64_t pooled_ns;
 	/* ---- owner thread only ---- */
 	struct tcache_class classes[SC_NOWNED];
-	/* ---- not touched by a thread that only allocates a little ---- */
-	struct tcache_message messages[TCACHE_MESSAGES];
 	/* ---- any thread ---- */
 	_Atomic(struct edata *) inbox ALIGNED(CACHE_LINE); /* through announced_next */
 	/* ---- owner thread only; not touched by a thread that only allocates a little ---- */
 	struct edata *large[TCACHE_LARGE_COUNT] ALIGNED(CACHE_LINE); /* oldest first */
 	unsigned n_ticks;
 	struct tcache_comb *comb; /* NULL: no slab was ever sparse */
+	struct tcache_message messages[TCACHE_MESSAGES];
 };
 
 /* All lists empty, lookup all zero: what a thread without tcache allocates from. */
@@ -156,6 +157,9 @@ void tcache_slab_event(struct tcache *tc, struct edata *e);
 void tcache_unlist(struct tcache *tc, unsigned szind);
 void tcache_check(struct tcache *tc);
 
+/* A class's list was of one region time and again, and is empty: untouched ones go there. */
+void tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e);
+
 static inline void
 tcache_count_taken(struct tcache_class *k, unsigned n)
 {
@@ -168,12 +172,17 @@ static inline void *
 tcache_take_free(struct tcache *tc, size_t szind, struct edata *e)
 {
 	void *p = e->free;
+	const unsigned n = e->carved - e->need;
 
 	assert(tc->list[szind] == NULL && e->slab_state == SLAB_CURRENT);
-	tcache_count_taken(&tc->classes[szind], e->carved - e->need);
+	tcache_count_taken(&tc->classes[szind], n);
 	e->need = e->carved;
 	e->free = NULL;
 	tc->list[szind] = *(void **)p;
+	/* Relaxed: its own counter. */
+	if (UNLIKELY(n == 1)
+	    && load_relaxed(&tc->classes[szind].n_fills) % TCACHE_LONE_FILLS == 0)
+		tcache_lengthen(tc, szind, e);
 	return p;
 }
 

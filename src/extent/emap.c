@@ -44,7 +44,9 @@ emap_lookup_any(const void *p)
 bool
 emap_is_free(const struct edata *e)
 {
-	return rtree_read(e->addr) == 0 && rtree_read(edata_end(e) - GRANULE) == 0;
+	/* Without a leaf nothing is read: see is_missing in meta/rtree.c. */
+	return rtree_mapped_bytes() == 0
+	    || (rtree_read(e->addr) == 0 && rtree_read(edata_end(e) - GRANULE) == 0);
 }
 
 bool

@@ -120,6 +120,11 @@ discharge_process(size_t bytes)
 static void
 call_in_shares(void)
 {
+	/* Nothing yet: no page is touched, but one, which is written before it is read. */
+	if (load_relaxed(&charged) == 0) {
+		fetch_add_relaxed(&shares[0].credit, 0);
+		return;
+	}
 	for (unsigned i = 0; i < LIMIT_SHARES; i++) {
 		if (load_relaxed(&shares[i].credit) == 0)
 			continue;

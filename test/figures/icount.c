@@ -103,6 +103,17 @@ pair(size_t size)
 	TRAP();
 }
 
+/* One after the other: what a single call costs depends on how many regions its slab has free. */
+static void
+pairs(size_t size)
+{
+	warm(size);
+	TRAP();
+	for (unsigned i = 0; i < OBJECTS; i++)
+		do_free(do_malloc(size));
+	TRAP();
+}
+
 static void
 one_calloc(size_t size)
 {
@@ -208,14 +219,14 @@ static const struct figure {
 	{ "malloc", one_malloc, 200, 1, 15 },
 	{ "malloc", one_malloc, 1000, 1, 15 },
 	{ "malloc", one_malloc, 1500, 1, 25 },
-	{ "malloc", one_malloc, 20000, 1, 25 },
 	{ "malloc", one_malloc, 100000, 1, 120 },
 	{ "free", one_free, 16, 1, 18 },
 	{ "free", one_free, 64, 1, 18 },
 	{ "free", one_free, 1000, 1, 18 },
-	{ "free", one_free, 20000, 1, 18 },
 	{ "free", one_free, 100000, 1, 120 },
 	{ "malloc and free", pair, 64, 1, 31 },
+	{ "malloc and free, many times", pairs, 64, OBJECTS, 33 },
+	{ "malloc and free, many times", pairs, 20000, OBJECTS, 65 },
 	{ "calloc", one_calloc, 64, 1, 30 },
 	{ "realloc in its class", one_realloc, 64, 1, 24 },
 	{ "malloc in a burst", malloc_burst, 64, OBJECTS, 20 },

@@ -199,3 +199,16 @@ TEST(nothing_is_had_without_a_tcache)
 	for (unsigned i = 0; i < SC_LOOKUP_COUNT; i++)
 		CHECK_EQ(tcache_none.lookup[i], 0);
 }
+/* Or each malloc of such a pair would find an empty list. */
+TEST(one_object_at_a_time_comes_to_have_several_regions)
+{
+	struct tcache *tc = new_tcache();
+	const unsigned szind = size_class_of(20000);
+
+	while (tc->classes[szind].current == NULL)
+		(void)take(tc, szind);
+	for (unsigned i = 0; i < 4 * TCACHE_LONE_FILLS; i++)
+		give(tc, take(tc, szind));
+	CHECK(tc->classes[szind].current->carved > 1);
+	end_tcache(tc);
+}
