@@ -29,10 +29,11 @@ check 'lazily, too' wave settles "background_thread:true,muzzy_decay_ms:$((decay
 check 'without a worker, the next slow calls do' wave waits background_thread_auto:false 2
 title='with huge pages, by a worker'
 if knows hpa:true; then
-	# All of it, and huge at once.
-	all=hpa:true,hpa_start_huge_from:1,hpa_min_purge_interval_ms:100
-	check "$title" wave settles background_thread:true,$all 1
+	huge=background_thread:true,hpa:true,hpa_min_purge_interval_ms:100
+	check "$title" wave settles $huge 1
+	check 'with all of it from them, too' wave settles $huge,hpa_start_huge_from:0 1
 else
 	skip "$title" 'this library has none'
+	skip 'with all of it from them, too' 'this library has none'
 fi
 finish
