@@ -58,19 +58,19 @@ run(const char *mode, const char *n)
 
 TEST(children_work_among_threads)
 {
-	CHECK_EQ(run("threads", FORKS("300", "60")), 0);
+	CHECK_EQ(run("threads", FORKS("150", "60")), 0);
 }
 
 TEST(children_work_when_several_threads_fork)
 {
-	CHECK_EQ(run("many", FORKS("300", "60")), 0);
+	CHECK_EQ(run("many", FORKS("150", "60")), 0);
 }
 
 TEST(children_work_when_a_signal_interrupts_malloc)
 {
 	if (IS_SANITIZED)
 		SKIP("a signal may interrupt the sanitizer");
-	CHECK_EQ(run("signals", "2000"), 0);
+	CHECK_EQ(run("signals", FORKS("600", "200")), 0);
 }
 
 TEST(children_work_with_handlers_registered_before_ours)
