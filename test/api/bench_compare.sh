@@ -4,6 +4,7 @@
 # scripts/bench-compare: its arithmetic on known figures, and a run of next to no work, from the CSV
 # files to the plot.
 . "$TRACT_SRC/test/harness/preload.sh"
+plain_build_only
 
 command -v python3 > /dev/null || { echo 'no python3'; exit 77; }
 scripts=$TRACT_SRC/scripts

@@ -109,12 +109,18 @@ wait_for() {
 	return 1
 }
 
-# A port of the loopback interface that nobody has.
+# A port of the loopback interface that nobody has, and none that the system gives to a client before
+# the server that is to have it comes.
 free_port() {
-	python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
+	python3 -c 'import random, socket
+for port in random.sample(range(20000, 32000), 100):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+    print(port)
+    break'
 }
 
 # A library that the loader cannot load is only a warning to it, and everything would pass.

@@ -10,6 +10,8 @@
 #	dies TITLE TEXT COMMAND...   one test: killed by SIGABRT, TEXT in the first line of its stderr
 #	skip TITLE WHY               one test that cannot run here
 #	finish                       exit with the verdict
+#	is_plain_build               is it a release build by the usual compiler?
+#	plain_build_only             the script exits, skipped, if not: what it tests is the same in all
 
 CC=${CC:-cc}
 library=${TRACT_LIB:-$TRACT_BUILD/lib/libtract.so.1}
@@ -23,6 +25,18 @@ if [ -n "$TRACT_PREFIX" ]; then
 	echo "a library with a public prefix is nobody's malloc"
 	exit 77
 fi
+
+is_plain_build()
+{
+	grep -q '^#define CONFIG_DEBUG 0' "$TRACT_BUILD/src/tract_config.h" && [ "${CC#*clang}" = "$CC" ]
+}
+
+plain_build_only()
+{
+	is_plain_build && return
+	echo 'the same in every flavour: release runs it'
+	exit 77
+}
 
 build()
 {

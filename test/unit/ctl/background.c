@@ -304,7 +304,7 @@ TEST(a_child_has_workers_again_when_they_were_asked_for)
 	if (BUILT_FOR_TSAN)
 		SKIP("ThreadSanitizer allows no thread in a child");
 	REQUIRE(background_set(BACKGROUND_ON));
-	for (unsigned i = 0; i < 50; i++) {
+	for (unsigned i = 0; i < 20; i++) {
 		free_much((size_t)1 << 20);
 		const pid_t child = fork();
 		if (child == 0) {
