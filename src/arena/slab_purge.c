@@ -14,7 +14,13 @@ slab_purge_is_on(struct arena *arena)
 bool
 slab_may_be_purged(const struct edata *e)
 {
-	return !e->hpa && !e->is_pinned && slab_purge_is_on(arena_of(e));
+	return !e->is_pinned && slab_purge_is_on(arena_of(e));
+}
+
+bool
+slab_purge_is_worth_it(const struct edata *e)
+{
+	return !e->hpa || hpa_lets_purge_inside(&arena_of(e)->huge->hpa, e->pageslab);
 }
 
 void

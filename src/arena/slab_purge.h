@@ -7,8 +7,10 @@
  * held; where it refuses, they are pages like others again.  A slab that is shared later
  * keeps its purged pages.
  *
- * Only memory that the default hooks gave, of the classic page allocator: hooks of the
- * user know extents, not parts of what is active, and huge pages are kept whole.
+ * Only memory that the default hooks gave: hooks of the user know extents, not parts of what is
+ * active.  A huge page is kept whole until half of it lies in sparse slabs; then it is made small
+ * before.  Nobody tells the huge page allocator of pages purged inside an extent: it takes them
+ * for active, and when their slab is freed for dirty ones.
  */
 #ifndef TRACT_ARENA_SLAB_PURGE_H
 #define TRACT_ARENA_SLAB_PURGE_H
@@ -28,6 +30,25 @@ struct slab_purge {
 bool slab_purge_is_on(struct arena *arena);
 /* Of this one? */
 bool slab_may_be_purged(const struct edata *e);
+/* And now?  A sparse one.  With no lock held: its huge page may be made small. */
+bool slab_purge_is_worth_it(const struct edata *e);
+
+/* It becomes sparse, and is so no longer: huge pages count such slabs. */
+static inline void
+slab_count_sparse(const struct edata *e)
+{
+	if (e->hpa)
+		fetch_add_relaxed(&e->pageslab->n_sparse,
+		    (unsigned)(e->size / os_page_size));
+}
+
+static inline void
+slab_count_not_sparse(const struct edata *e)
+{
+	if (e->hpa)
+		fetch_sub_relaxed(&e->pageslab->n_sparse,
+		    (unsigned)(e->size / os_page_size));
+}
 
 void slab_purge_begin(struct slab_purge *purge);
 /* These pages of e, which are in its set of purged ones already. */

@@ -128,6 +128,7 @@ await_comb(struct tcache *tc, struct edata *e)
 	list_push_back(&tc->comb->sparse[e->szind], &e->link);
 	e->slab_state |= SLAB_UNCOMBED;
 	tc->sparse_bytes += e->size;
+	slab_count_sparse(e);
 }
 
 void
@@ -158,18 +159,35 @@ comb_some(struct slab_purge *purge, struct edata **slabs, unsigned n)
 			    slab_forget_pages(slabs[i], bits[i]));
 }
 
-/* The slab of a class that has waited longest; NULL: none. */
+/* The slab of a class that has waited longest, and is worth it; NULL: none of the first few.  Those
+ * that are not go on waiting, at the end. */
 static struct edata *
-take_sparse(struct tcache *tc, unsigned szind)
+oldest_sparse(struct tcache *tc, unsigned szind)
 {
 	struct list *waiting = tcache_sparse(tc, szind), *l;
 
-	if (waiting == NULL || (l = list_pop_front(waiting)) == NULL)
+	for (unsigned looks = 0; waiting != NULL && looks < WALK; looks++) {
+		if ((l = list_pop_front(waiting)) == NULL)
+			return NULL;
+		struct edata *e = LIST_ENTRY(l, struct edata, link);
+		if (slab_purge_is_worth_it(e))
+			return e;
+		list_push_back(waiting, l);
+	}
+	return NULL;
+}
+
+static struct edata *
+take_sparse(struct tcache *tc, unsigned szind)
+{
+	struct edata *e = oldest_sparse(tc, szind);
+
+	if (e == NULL)
 		return NULL;
-	struct edata *e = LIST_ENTRY(l, struct edata, link);
-	list_push_front(&tc->classes[szind].full, l);
+	list_push_front(&tc->classes[szind].full, &e->link);
 	e->slab_state &= (uint8_t)~SLAB_UNCOMBED;
 	tc->sparse_bytes -= e->size;
+	slab_count_not_sparse(e);
 	return e;
 }
 

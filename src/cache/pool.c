@@ -93,6 +93,8 @@ share_list(struct tcache *tc, struct list *slabs)
 		struct edata *e = LIST_ENTRY(l, struct edata, link);
 		const unsigned live = slab_live(e);
 		tc->owned_bytes -= e->size;
+		if (e->slab_state >= SLAB_UNCOMBED)
+			slab_count_not_sparse(e);
 		arena_slab_share(arena_of(e), e, live);
 	}
 }

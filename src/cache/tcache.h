@@ -31,6 +31,7 @@
 #define TRACT_CACHE_TCACHE_H
 
 #include "arena/arena.h"
+#include "arena/slab_purge.h"
 #include "cache/shape.h"
 #include "config/size_class.h"
 
@@ -254,8 +255,10 @@ static inline void
 tcache_leaves_partial(struct tcache *tc, struct edata *e)
 {
 	e->need = slab_live(e);
-	if (UNLIKELY(e->slab_state >= SLAB_UNCOMBED))
+	if (UNLIKELY(e->slab_state >= SLAB_UNCOMBED)) {
 		tc->sparse_bytes -= e->size;
+		slab_count_not_sparse(e);
+	}
 }
 
 /* ---- large_cache.c ---- */

@@ -551,6 +551,8 @@ hpa_check(struct hpa *hpa)
 		hpdata_check(ps);
 		psset_check_one(ps);
 		assert(ps->epoch == hpa->epoch);
+		/* Nobody has forgotten a slab that is gone. */
+		assert(!hpdata_is_empty(ps) || load_relaxed(&ps->n_sparse) == 0);
 		n++;
 		n_purging += ps->is_purging;
 		n_active += ps->n_active;

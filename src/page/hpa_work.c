@@ -296,6 +296,54 @@ hpa_purge_add_locked(struct hpa *hpa, struct hpa_purge *purge, struct hpdata *ps
 	return true;
 }
 
+/* By a fork, in whose child the thread goes on. */
+static bool
+is_frozen(const struct hpa *hpa, const struct hpdata *ps)
+{
+	return UNLIKELY(ps->epoch != hpa->epoch);
+}
+
+/* What is dirty in it goes, too. */
+static void
+make_small_locked(struct hpa *hpa, struct hpdata *ps)
+{
+	struct hpa_purge purge = {
+		.n = 1, .slabs = { ps }, .n_dirty = { hpdata_dirty(ps) }
+	};
+
+	psset_update_begin(&hpa->set, ps);
+	ps->is_purging = true;
+	psset_update_end(&hpa->set, ps);
+	hpa->n_purging += purge.n_dirty[0];
+	(void)hpa_purge_locked(hpa, &purge);
+	if (is_frozen(hpa, ps))
+		return;
+	psset_update_begin(&hpa->set, ps);
+	/* Not again while it is as full as this. */
+	if (is_well_used(hpa, ps) && !ps->is_huge)
+		ps->n_small = (uint16_t)hpdata_pages();
+	hpa_judge_locked(hpa, ps, hpa->central->system->now_ns());
+	psset_update_end(&hpa->set, ps);
+	hpa_publish_locked(hpa, hpa->central->system->now_ns());
+}
+
+bool
+hpa_lets_purge_inside(struct hpa *hpa, struct hpdata *ps)
+{
+	/* Relaxed: hints. */
+	if (!load_relaxed(&ps->is_huge))
+		return true;
+	if (!makes_huge(hpa) || load_relaxed(&ps->n_sparse) < hpdata_pages() / 2)
+		return false;
+	mutex_lock(&hpa->lock);
+	if (ps->epoch == hpa->epoch && ps->is_huge && !ps->is_purging
+	    && !ps->is_hugifying)
+		make_small_locked(hpa, ps);
+	const bool is_small = !ps->is_huge;
+	mutex_unlock(&hpa->lock);
+	return is_small;
+}
+
 /* As many ranges as one system call takes, and where to go on. */
 struct ranges {
 	unsigned slab, page;
@@ -344,13 +392,6 @@ purge_ranges(const struct hpa *hpa, struct ranges *r)
 	}
 }
 
-/* By a fork, in whose child the thread goes on. */
-static bool
-is_frozen(const struct hpa *hpa, const struct hpdata *ps)
-{
-	return UNLIKELY(ps->epoch != hpa->epoch);
-}
-
 /* Those of one pageslab, from the i-th on, are written down; the first behind them. */
 static unsigned
 note_purged_locked(struct hpa *hpa, const struct hpa_purge *purge, const struct ranges *r,
@@ -372,6 +413,9 @@ note_purged_locked(struct hpa *hpa, const struct hpa_purge *purge, const struct 
 		ps->n_failures = 0;
 		hpa->stats.n_purges++;
 	}
+	/* In a fork child that goes on here it is like others already, and not dirty now. */
+	if (UNLIKELY(!ps->is_purging))
+		hpa_judge_locked(hpa, ps, hpa->central->system->now_ns());
 	psset_update_end(&hpa->set, ps);
 	return end;
 }

@@ -12,10 +12,12 @@
  *
  * Pure: no lock, no system call, no clock.  Guarded by the lock of the shard that owns it; while it
  * is being purged or made huge the shard drops that lock, and the flags say what others may do.
+ * Two fields are read, and n_sparse written, by anybody: relaxed, hints.
  */
 #ifndef TRACT_PAGE_HPDATA_H
 #define TRACT_PAGE_HPDATA_H
 
+#include "base/atomic.h"
 #include "base/bitmap.h"
 #include "base/heap.h"
 #include "base/list.h"
@@ -33,7 +35,7 @@ struct hpdata {
 	uint64_t age;   /* Set when it comes into use: who has less is older. */
 	uint16_t n_active, n_touched;
 	uint16_t longest_free; /* pages of the longest run that is not active */
-	bool is_huge;          /* advised so, and not taken back */
+	_Atomic(bool) is_huge; /* advised so, and not taken back */
 	bool is_purging;       /* neither allocated from nor purged by others */
 	bool is_hugifying;     /* allocated from, but not purged */
 	bool may_hugify;       /* a candidate since hugify_since_ns */
@@ -43,7 +45,8 @@ struct hpdata {
 	bool is_empty_filed;
 	uint8_t heap_filed, purge_filed; /* which of them; PSSET_NOWHERE */
 	uint8_t epoch; /* Set once: that of its shard; another one: frozen by a fork */
-	uint8_t n_failures; /* of making it huge */
+	uint8_t n_failures;         /* of making it huge */
+	_Atomic(unsigned) n_sparse; /* pages of slabs with few live regions */
 	uint16_t
 	    n_small; /* active pages when it was made small, while it is a candidate's */
 	uint64_t hugify_since_ns, purge_since_ns, decay_since_ns;

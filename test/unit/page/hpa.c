@@ -405,6 +405,63 @@ TEST(near_a_limit_a_fresh_pageslab_begins_small)
 	CHECK_EQ(limit_refusals(), n_refused);
 }
 
+/* Most of a slab's life its pages are active; single ones may be purged all the same. */
+TEST(a_huge_pageslab_lets_purge_inside_once_half_of_it_is_sparse)
+{
+	struct hpa_options options = plain;
+
+	options.grows_huge = true;
+	begin(&options, 1000);
+	fill(1);
+	dalloc_from(own.n - 1);
+	for (unsigned i = 0; i < 8; i++)
+		alloc(1, false);
+	struct hpdata *ps = LIST_ENTRY(own.hpa.all.next, struct hpdata, all_link);
+	CHECK(ps->is_huge);
+	store_relaxed(&ps->n_sparse, hpdata_pages() / 2 - 1);
+	CHECK(!hpa_lets_purge_inside(&own.hpa, ps));
+	CHECK_EQ(kernel.n_dehugifies, 0);
+	store_relaxed(&ps->n_sparse, hpdata_pages() / 2);
+	dalloc_from(own.n - 1);
+	CHECK(hpa_lets_purge_inside(&own.hpa, ps));
+	CHECK(!ps->is_huge);
+	CHECK_EQ(kernel.n_dehugifies, 1);
+	CHECK_EQ(dirty(), 0);
+	/* From now on without a question, and what was purged is not backed again. */
+	store_relaxed(&ps->n_sparse, 0);
+	CHECK(hpa_lets_purge_inside(&own.hpa, ps));
+	CHECK(alloc(1, false) != NULL);
+	kernel.now_ns += 100 * SECOND;
+	work();
+	CHECK_EQ(kernel.n_hugifies, 1);
+	/* Much of it was free, and is used again: another life. */
+	dalloc_from(own.n / 2);
+	fill(1);
+	kernel.now_ns += 100 * SECOND;
+	work();
+	CHECK(ps->is_huge);
+	end();
+}
+
+TEST(a_small_pageslab_lets_purge_inside_and_a_style_that_makes_none_small_does_not)
+{
+	struct hpa_options options = plain;
+
+	begin(&options, 1000);
+	fill(1);
+	CHECK(hpa_lets_purge_inside(&own.hpa,
+	    LIST_ENTRY(own.hpa.all.next, struct hpdata, all_link)));
+	end();
+	options.style = HPA_STYLE_EAGER;
+	begin(&options, 1000);
+	fill(1);
+	struct hpdata *ps = LIST_ENTRY(own.hpa.all.next, struct hpdata, all_link);
+	store_relaxed(&ps->n_sparse, hpdata_pages());
+	CHECK(!hpa_lets_purge_inside(&own.hpa, ps));
+	store_relaxed(&ps->n_sparse, 0);
+	end();
+}
+
 TEST(an_eager_shard_takes_pageslabs_for_huge_and_asks_for_nothing)
 {
 	struct hpa_options options = plain;
@@ -556,10 +613,12 @@ TEST(a_fork_child_goes_on_with_a_purge_that_a_signal_interrupted)
 	begin(&options, 1000000);
 	fill(4);
 	kernel.in_purge = become_child;
-	dalloc_from(hpdata_pages() / 8);
+	/* One of them is used in part. */
+	dalloc_from(hpdata_pages() / 8 + hpdata_pages() / 32);
 	work();
 	CHECK(kernel.n_purges != 0);
 	CHECK_EQ(own.hpa.n_purging, 0);
+	hpa_check(&own.hpa);
 	kernel.in_purge = NULL;
 	fill(3);
 	dalloc_from(hpdata_pages() / 8);
