@@ -286,15 +286,6 @@ void arena_slab_delete(struct arena *arena, struct edata *e);
 /* An owned slab becomes a shared one of its bin, or goes if it has no live region. */
 void arena_slab_share(struct arena *arena, struct edata *e, unsigned live);
 
-/* Purged pages are in use again, or go with their slab. */
-static inline void
-arena_count_used_again(struct arena *arena, uint64_t pages)
-{
-	/* Relaxed: a counter. */
-	if (UNLIKELY(pages != 0))
-		fetch_sub_relaxed(&arena->slab_pages.unbacked, (size_t)count_set(pages));
-}
-
 void bin_init(struct bin *bin, unsigned szind);
 /* Take up to n regions as a chain; returns how many (0: out of memory). */
 unsigned bin_fill(struct arena *arena, unsigned szind, unsigned n, void **chain);

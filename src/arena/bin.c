@@ -5,7 +5,7 @@
  * Always true while `lock' is free: a shared slab is current, or in `partial' (0 < need <
  * nregs), or in `full' (need == nregs); one without live regions is current or gone.
  */
-#include "arena/arena.h"
+#include "arena/slab_purge.h"
 
 #include "base/bits.h"
 #include "os/pages.h"
@@ -138,7 +138,7 @@ arena_slab_delete(struct arena *arena, struct edata *e)
 	const size_t bytes = bitmap_bytes(e->nregs);
 
 	assert(load_relaxed(&e->remote) == 0);
-	arena_count_used_again(arena,
+	slab_count_used_again(e,
 	    load_relaxed(&e->owner) != NULL ? e->owned_purged : e->shared_purged);
 	(void)delist(&arena->bins[e->szind], e);
 	store_relaxed(&e->owner, NULL);
@@ -214,14 +214,14 @@ next_current_locked(struct bin *bin, struct edata **fresh)
 
 /* Up to n regions of the current slab. */
 static unsigned
-take_locked(struct arena *arena, struct bin *bin, unsigned n, void **chain)
+take_locked(struct bin *bin, unsigned n, void **chain)
 {
 	struct edata *e = bin->current;
 	const uint64_t purged = e->shared_purged;
 
 	assert(mutex_is_held(&bin->lock));
 	const unsigned taken = slab_take(e, n, chain);
-	arena_count_used_again(arena, purged & ~e->shared_purged);
+	slab_count_used_again(e, purged & ~e->shared_purged);
 	return taken;
 }
 
@@ -235,7 +235,7 @@ bin_fill(struct arena *arena, unsigned szind, unsigned n, void **chain)
 	mutex_lock(&bin->lock);
 	for (;;) {
 		if (bin->current != NULL)
-			taken += take_locked(arena, bin, n - taken, chain);
+			taken += take_locked(bin, n - taken, chain);
 		if (taken == n)
 			break;
 		if (next_current_locked(bin, &fresh))

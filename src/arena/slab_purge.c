@@ -54,6 +54,16 @@ pages_in(const struct edata *e, const struct iovec *range)
 	return UINT64_MAX >> (SLAB_MAXPAGES - range->iov_len / os_page_size) << first;
 }
 
+/* It is done. */
+static size_t
+note_purged(const struct edata *e, const struct iovec *range)
+{
+	if (e->hpa)
+		fetch_add_relaxed(&e->pageslab->n_unbacked,
+		    (unsigned)(range->iov_len / os_page_size));
+	return range->iov_len;
+}
+
 static bool
 purge_one(struct slab_purge *purge, const struct iovec *range)
 {
@@ -75,7 +85,7 @@ flush(struct slab_purge *purge)
 		fetch_add_relaxed(&purge->arena->slab_pages.n_advise, 1);
 	for (unsigned i = 0; i < n; i++) {
 		if (i < n_many || purge_one(purge, &purge->ranges[i]))
-			bytes += purge->ranges[i].iov_len;
+			bytes += note_purged(purge->slabs[i], &purge->ranges[i]);
 		else
 			take_back(purge->slabs[i],
 			    pages_in(purge->slabs[i], &purge->ranges[i]));

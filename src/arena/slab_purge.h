@@ -9,8 +9,9 @@
  *
  * Only memory that the default hooks gave: hooks of the user know extents, not parts of what is
  * active.  A huge page is kept whole until half of it lies in sparse slabs; then it is made small
- * before.  Nobody tells the huge page allocator of pages purged inside an extent: it takes them
- * for active, and when their slab is freed for dirty ones.
+ * before.  In the bitmaps of a pageslab what is purged inside an extent counts as active, and when
+ * the slab is freed as dirty.  Only its amount is known there: with much of it, it is not made
+ * huge.
  */
 #ifndef TRACT_ARENA_SLAB_PURGE_H
 #define TRACT_ARENA_SLAB_PURGE_H
@@ -48,6 +49,20 @@ slab_count_not_sparse(const struct edata *e)
 	if (e->hpa)
 		fetch_sub_relaxed(&e->pageslab->n_sparse,
 		    (unsigned)(e->size / os_page_size));
+}
+
+/* Purged pages are in use again, or go with their slab. */
+static inline void
+slab_count_used_again(const struct edata *e, uint64_t pages)
+{
+	const unsigned n = count_set(pages);
+
+	if (LIKELY(pages == 0))
+		return;
+	/* Relaxed: counters. */
+	fetch_sub_relaxed(&arena_of(e)->slab_pages.unbacked, (size_t)n);
+	if (e->hpa)
+		fetch_sub_relaxed(&e->pageslab->n_unbacked, n);
 }
 
 void slab_purge_begin(struct slab_purge *purge);

@@ -49,12 +49,13 @@
 #define LOOK_MIN (CONFIG_HOSTILE ? 1 : (size_t)256 << 10)
 /* Slabs of an idle class looked at in each decay time. */
 #define IDLE_LOOKS 256
-/* Combed at a time by amount, and by time at least; of all sparse ones, by time, 1 /
- * 2^n. */
+/* Combed at a time by amount, and by time at least; of all sparse ones, by time, 1 / 2^n. */
 #define COMB_STEP ((size_t)1 << 20)
 #define LG_TRIM_SHARE 4
 /* Slabs combed for one more, in its size. */
 #define GROWTH_RATE 4
+/* Slabs looked at in vain, because of the huge pages that they lie in. */
+#define VAIN_LOOKS 16
 /* Many are 1 / 2^n of the machine's memory, and not more than so much. */
 #define LG_MANY_SHARE 6
 #define MANY_MAX ((size_t)512 << 20)
@@ -159,28 +160,38 @@ comb_some(struct slab_purge *purge, struct edata **slabs, unsigned n)
 			    slab_forget_pages(slabs[i], bits[i]));
 }
 
-/* The slab of a class that has waited longest, and is worth it; NULL: none of the first few.  Those
+/* What is to be combed, and how many may be found not to be worth it. */
+struct combing {
+	struct slab_purge purge;
+	size_t bytes, looks;
+	struct list *passed; /* of this class, the first that was not; NULL: none yet */
+};
+
+/* The slab of a class that has waited longest, and is worth it, out of its list; NULL: none.  Those
  * that are not go on waiting, at the end. */
 static struct edata *
-oldest_sparse(struct tcache *tc, unsigned szind)
+oldest_sparse(struct tcache *tc, unsigned szind, struct combing *c)
 {
 	struct list *waiting = tcache_sparse(tc, szind), *l;
 
-	for (unsigned looks = 0; waiting != NULL && looks < WALK; looks++) {
-		if ((l = list_pop_front(waiting)) == NULL)
-			return NULL;
+	while (waiting != NULL && (l = list_first(waiting)) != NULL && l != c->passed
+	    && c->looks != 0) {
 		struct edata *e = LIST_ENTRY(l, struct edata, link);
+		list_remove(l);
 		if (slab_purge_is_worth_it(e))
 			return e;
 		list_push_back(waiting, l);
+		c->looks--;
+		if (c->passed == NULL)
+			c->passed = l;
 	}
 	return NULL;
 }
 
 static struct edata *
-take_sparse(struct tcache *tc, unsigned szind)
+take_sparse(struct tcache *tc, unsigned szind, struct combing *c)
 {
-	struct edata *e = oldest_sparse(tc, szind);
+	struct edata *e = oldest_sparse(tc, szind, c);
 
 	if (e == NULL)
 		return NULL;
@@ -191,35 +202,43 @@ take_sparse(struct tcache *tc, unsigned szind)
 	return e;
 }
 
-/* Those of one class, of about so many bytes; how many they had. */
-static size_t
-comb_class(struct tcache *tc, unsigned szind, struct slab_purge *purge, size_t bytes)
+/* Those of one class. */
+static void
+comb_class(struct tcache *tc, unsigned szind, struct combing *c)
 {
 	struct edata *slabs[WALK], *e = NULL;
-	size_t done = 0;
 
+	c->passed = NULL;
 	do {
 		unsigned n = 0;
-		while (n < WALK && done < bytes && (e = take_sparse(tc, szind)) != NULL) {
+		while (n < WALK && c->bytes != 0
+		    && (e = take_sparse(tc, szind, c)) != NULL) {
 			slabs[n++] = e;
-			done += e->size;
+			c->bytes -= min_size(c->bytes, e->size);
 		}
-		comb_some(purge, slabs, n);
-	} while (e != NULL && done < bytes);
-	return done;
+		comb_some(&c->purge, slabs, n);
+	} while (e != NULL && c->bytes != 0);
 }
 
 void
 tcache_comb(struct tcache *tc, size_t bytes)
 {
-	struct slab_purge purge;
+	struct combing c = { .bytes = bytes,
+		.looks = bytes == SIZE_MAX ? SIZE_MAX : VAIN_LOOKS };
 
 	if (tc->sparse_bytes == 0)
 		return;
-	slab_purge_begin(&purge);
-	for (unsigned i = 0; i < SC_NOWNED && bytes != 0; i++)
-		bytes -= min_size(bytes, comb_class(tc, i, &purge, bytes));
-	tc->comb->combed_pages += slab_purge_end(&purge);
+	slab_purge_begin(&c.purge);
+	for (unsigned i = 0; i < SC_NOWNED && c.bytes != 0; i++) {
+		const unsigned szind = (tc->comb->first + i) % SC_NOWNED;
+		comb_class(tc, szind, &c);
+		/* The next time others have their looks. */
+		if (c.looks == 0) {
+			tc->comb->first = (szind + 1) % SC_NOWNED;
+			break;
+		}
+	}
+	tc->comb->combed_pages += slab_purge_end(&c.purge);
 }
 
 /* ---- when ---- */
@@ -266,8 +285,12 @@ tcache_comb_by_amount(struct tcache *tc)
 	}
 	/* Until time has passed without: a step at each event, so that the newest
 	 * wait. */
+	const size_t before = tc->sparse_bytes;
 	tc->comb_at = TCACHE_COMB_MIN / 2;
 	tcache_comb(tc, COMB_STEP);
+	/* Huge pages are in the way: not again for each that becomes sparse. */
+	if (tc->sparse_bytes == before)
+		tc->comb_at = max_size(TCACHE_COMB_MIN, before + COMB_STEP);
 }
 
 void
@@ -349,7 +372,7 @@ tcache_carve_purged(struct tcache *tc, unsigned szind, struct edata *e)
 	void **first = slab_recall_pages(e, pages, &n);
 
 	assert(first != NULL && n != 0);
-	arena_count_used_again(arena_of(e), pages);
+	slab_count_used_again(e, pages);
 	tc->comb->recalled_pages += count_set(pages);
 	e->need += n;
 	tcache_count_taken(&tc->classes[szind], n);

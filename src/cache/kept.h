@@ -29,8 +29,7 @@ enum kept_holder { KEPT_FREE, KEPT_BY_OWNER, KEPT_BY_OTHER };
 
 /* ---- by the owner ---- */
 
-/* An empty slab for the class, one of its own or recast, out of every list; NULL:
- * none. */
+/* An empty slab for the class, one of its own or recast, out of every list; NULL: none. */
 struct edata *tcache_kept_take(struct tcache *tc, unsigned szind);
 /* Keep a slab without live regions, in no list, if that may be. */
 bool tcache_kept_put(struct tcache *tc, struct edata *e);
@@ -47,13 +46,11 @@ void tcache_kept_check(struct tcache *tc);
 
 enum kept_which { KEPT_IDLE, KEPT_ALL };
 
-/* Take what the arena's tcaches keep: what has been idle, if it is time to look; or
- * all of it. */
+/* Take what the arena's tcaches keep: what has been idle, if it is time to look; or all of it. */
 void tcache_kept_reclaim(struct arena *arena, enum kept_which which, uint64_t now_ns);
 /* Nanoseconds until the next look; UINT64_MAX: nothing is kept, or it may stay. */
 uint64_t tcache_kept_ns_until(struct arena *arena, uint64_t now_ns);
-/* In a fork child, for a surviving tcache: what a thread that is gone was taking is
- * lost. */
+/* In a fork child, for a surviving tcache: what a thread that is gone was taking is lost. */
 void tcache_kept_fork_child(struct tcache *tc);
 
 #endif

@@ -98,6 +98,7 @@ struct tcache_comb {
 	size_t combed_pages;               /* purged lately, */
 	size_t recalled_pages;             /* and of those used again */
 	uint32_t taken_at_look[SC_NOWNED]; /* n_taken, cut, when it looked */
+	unsigned first;                    /* the class that combing begins with */
 	struct list sparse[SC_NOWNED];     /* slabs that wait, oldest first */
 };
 

@@ -553,6 +553,7 @@ hpa_check(struct hpa *hpa)
 		assert(ps->epoch == hpa->epoch);
 		/* Nobody has forgotten a slab that is gone. */
 		assert(!hpdata_is_empty(ps) || load_relaxed(&ps->n_sparse) == 0);
+		assert(!hpdata_is_empty(ps) || load_relaxed(&ps->n_unbacked) == 0);
 		n++;
 		n_purging += ps->is_purging;
 		n_active += ps->n_active;

@@ -97,6 +97,8 @@ struct hpa {
 	uint64_t decay_due_ns;
 	struct list *walk;
 	uint64_t walk_due_ns; /* of what the walk has left */
+	uint64_t
+	    small_due_ns; /* the kernel refused to make one small: not before this again */
 	struct hpa_stats stats;
 	/* Relaxed, written under lock, for who reads without it. */
 	_Atomic(ssize_t) decay_ms;
@@ -156,6 +158,7 @@ struct hpa_purge {
 	unsigned n;
 	struct hpdata *slabs[HPA_PURGE_SLABS];
 	unsigned n_dirty[HPA_PURGE_SLABS];
+	const struct hpa_purge *outer; /* of the same thread, interrupted by a signal */
 };
 /* May single pages of an extent in ps be purged?  Not of a huge page, unless half of it lies in
  * sparse slabs; then it is made small, and what is dirty in it is purged. */

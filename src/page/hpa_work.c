@@ -64,12 +64,17 @@ makes_huge(const struct hpa *hpa)
 	    || (options->style == HPA_STYLE_EAGER && options->enforce_hugify);
 }
 
-/* Is as much of it in use as makes a huge page worth it? */
+/* Is as much of it in use as makes a huge page worth it?  Pages that were purged inside slabs are
+ * not. */
 static bool
 is_well_used(const struct hpa *hpa, const struct hpdata *ps)
 {
-	return makes_huge(hpa)
-	    && ps->n_active * os_page_size >= hpa->options.hugification_threshold;
+	/* Relaxed: a hint. */
+	const unsigned n_unbacked = load_relaxed(&ps->n_unbacked);
+
+	return makes_huge(hpa) && n_unbacked <= ps->n_active
+	    && (ps->n_active - n_unbacked) * os_page_size
+	    >= hpa->options.hugification_threshold;
 }
 
 /* What was made small for its dirty pages is not made huge again as it is: an idle process would go
@@ -307,6 +312,7 @@ is_frozen(const struct hpa *hpa, const struct hpdata *ps)
 static void
 make_small_locked(struct hpa *hpa, struct hpdata *ps)
 {
+	uint64_t (*const now_ns)(void) = hpa->central->system->now_ns;
 	struct hpa_purge purge = {
 		.n = 1, .slabs = { ps }, .n_dirty = { hpdata_dirty(ps) }
 	};
@@ -318,13 +324,16 @@ make_small_locked(struct hpa *hpa, struct hpdata *ps)
 	(void)hpa_purge_locked(hpa, &purge);
 	if (is_frozen(hpa, ps))
 		return;
+	const uint64_t now = now_ns();
+	if (ps->is_huge)
+		hpa->small_due_ns = later(now, IN_VAIN_NS);
 	psset_update_begin(&hpa->set, ps);
-	/* Not again while it is as full as this. */
+	/* Huge again after much of it was free: not while it is as full as this. */
 	if (is_well_used(hpa, ps) && !ps->is_huge)
 		ps->n_small = (uint16_t)hpdata_pages();
-	hpa_judge_locked(hpa, ps, hpa->central->system->now_ns());
+	hpa_judge_locked(hpa, ps, now);
 	psset_update_end(&hpa->set, ps);
-	hpa_publish_locked(hpa, hpa->central->system->now_ns());
+	hpa_publish_locked(hpa, now);
 }
 
 bool
@@ -336,8 +345,8 @@ hpa_lets_purge_inside(struct hpa *hpa, struct hpdata *ps)
 	if (!makes_huge(hpa) || load_relaxed(&ps->n_sparse) < hpdata_pages() / 2)
 		return false;
 	mutex_lock(&hpa->lock);
-	if (ps->epoch == hpa->epoch && ps->is_huge && !ps->is_purging
-	    && !ps->is_hugifying)
+	if (!is_frozen(hpa, ps) && ps->is_huge && !ps->is_purging && !ps->is_hugifying
+	    && hpa->central->system->now_ns() >= hpa->small_due_ns)
 		make_small_locked(hpa, ps);
 	const bool is_small = !ps->is_huge;
 	mutex_unlock(&hpa->lock);
@@ -413,9 +422,6 @@ note_purged_locked(struct hpa *hpa, const struct hpa_purge *purge, const struct 
 		ps->n_failures = 0;
 		hpa->stats.n_purges++;
 	}
-	/* In a fork child that goes on here it is like others already, and not dirty now. */
-	if (UNLIKELY(!ps->is_purging))
-		hpa_judge_locked(hpa, ps, hpa->central->system->now_ns());
 	psset_update_end(&hpa->set, ps);
 	return end;
 }
@@ -445,9 +451,8 @@ finish_locked(struct hpa *hpa, const struct hpa_purge *purge, unsigned made_smal
 		if (is_frozen(hpa, ps))
 			continue;
 		psset_update_begin(&hpa->set, ps);
-		/* The handler's child may have made a child, and that one has forgotten it. */
-		if (ps->is_purging)
-			hpa->n_purging -= purge->n_dirty[i];
+		assert(ps->is_purging && hpa->n_purging >= purge->n_dirty[i]);
+		hpa->n_purging -= purge->n_dirty[i];
 		ps->is_purging = false;
 		if ((made_small >> i & 1) != 0) {
 			ps->is_huge = false;
@@ -470,11 +475,11 @@ touched(const struct hpa *hpa)
 size_t
 hpa_purge_locked(struct hpa *hpa, struct hpa_purge *purge)
 {
-	const struct hpa_purge *const outer = own_purge;
 	struct ranges r;
 	size_t n_pages = 0;
 
 	assert(mutex_is_held(&hpa->lock));
+	purge->outer = own_purge;
 	own_purge = purge;
 	mutex_unlock(&hpa->lock);
 	const unsigned made_small = dehugify(hpa, purge);
@@ -490,7 +495,7 @@ hpa_purge_locked(struct hpa *hpa, struct hpa_purge *purge)
 		n_pages += before - touched(hpa);
 	}
 	finish_locked(hpa, purge, made_small, hpa->central->system->now_ns());
-	own_purge = outer;
+	own_purge = purge->outer;
 	purge->n = 0;
 	fetch_add_relaxed(&hpa->n_purged_pages, n_pages);
 	/* Others may use as much from now on. */
@@ -618,9 +623,12 @@ hugify_locked(struct hpa *hpa, uint64_t now)
 		return false;
 	const unsigned n_fresh = hpdata_pages() - ps->n_touched;
 	psset_update_begin(&hpa->set, ps);
-	ps->is_hugifying = true;
+	/* Pages inside slabs may have been purged since it was judged. */
+	ps->is_hugifying = is_candidate(hpa, ps);
 	hpa_judge_locked(hpa, ps, now);
 	psset_update_end(&hpa->set, ps);
+	if (!ps->is_hugifying)
+		return true;
 	const struct hpdata *const outer = own_hugified;
 	own_hugified = ps;
 	mutex_unlock(&hpa->lock);
@@ -720,14 +728,18 @@ hpa_set_decay_ms(struct hpa *hpa, ssize_t ms)
 
 /* ---- fork ------------------------------------------------------------------------------------ */
 
-/* Dirty pages that the calling thread is purging in it. */
-static unsigned
-own_dirty(const struct hpdata *ps)
+/* Is the calling thread purging it?  Adds its dirty pages to *n_dirty. */
+static bool
+is_own(const struct hpdata *ps, size_t *n_dirty)
 {
-	for (unsigned i = 0; own_purge != NULL && i < own_purge->n; i++)
-		if (own_purge->slabs[i] == ps)
-			return own_purge->n_dirty[i];
-	return 0;
+	for (const struct hpa_purge *purge = own_purge; purge != NULL;
+	     purge = purge->outer)
+		for (unsigned i = 0; i < purge->n; i++)
+			if (purge->slabs[i] == ps) {
+				*n_dirty += purge->n_dirty[i];
+				return true;
+			}
+	return false;
 }
 
 /* Another who was purging it, or making it huge, is not here; what it has not told is as before. */
@@ -742,10 +754,8 @@ hpa_fork_work(struct hpa *hpa)
 	hpa->walk = NULL;
 	LIST_FOR_EACH (l, &hpa->all) {
 		struct hpdata *ps = LIST_ENTRY(l, struct hpdata, all_link);
-		const unsigned n_own = own_dirty(ps);
-		hpa->n_purging += n_own;
-		if ((!ps->is_purging && !ps->is_hugifying) || n_own != 0
-		    || ps == own_hugified)
+		if (is_own(ps, &hpa->n_purging) || ps == own_hugified
+		    || (!ps->is_purging && !ps->is_hugifying))
 			continue;
 		psset_update_begin(&hpa->set, ps);
 		ps->is_purging = ps->is_hugifying = false;

@@ -12,7 +12,7 @@
  *
  * Pure: no lock, no system call, no clock.  Guarded by the lock of the shard that owns it; while it
  * is being purged or made huge the shard drops that lock, and the flags say what others may do.
- * Two fields are read, and n_sparse written, by anybody: relaxed, hints.
+ * Atomic fields are hints, which anybody reads; n_sparse and n_unbacked anybody writes, too.
  */
 #ifndef TRACT_PAGE_HPDATA_H
 #define TRACT_PAGE_HPDATA_H
@@ -45,8 +45,9 @@ struct hpdata {
 	bool is_empty_filed;
 	uint8_t heap_filed, purge_filed; /* which of them; PSSET_NOWHERE */
 	uint8_t epoch; /* Set once: that of its shard; another one: frozen by a fork */
-	uint8_t n_failures;         /* of making it huge */
-	_Atomic(unsigned) n_sparse; /* pages of slabs with few live regions */
+	uint8_t n_failures;           /* of making it huge */
+	_Atomic(unsigned) n_sparse;   /* pages of slabs with few live regions; */
+	_Atomic(unsigned) n_unbacked; /* pages purged inside slabs, active here */
 	uint16_t
 	    n_small; /* active pages when it was made small, while it is a candidate's */
 	uint64_t hugify_since_ns, purge_since_ns, decay_since_ns;

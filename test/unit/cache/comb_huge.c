@@ -63,6 +63,17 @@ waiting(const struct hpa *hpa)
 	return n;
 }
 
+/* Pages purged inside slabs, of all pageslabs. */
+static unsigned
+purged(const struct hpa *hpa)
+{
+	unsigned n = 0;
+
+	LIST_FOR_EACH (l, &hpa->all)
+		n += load_relaxed(&LIST_ENTRY(l, struct hpdata, all_link)->n_unbacked);
+	return n;
+}
+
 /* One slab of ten has few live regions then, and waits. */
 static void
 drop_some(struct tcache *tc)
@@ -75,6 +86,15 @@ drop_some(struct tcache *tc)
 			drop(i);
 	tcache_comb_everything(tc);
 	CHECK(tc->sparse_bytes != 0);
+}
+
+/* From one on. */
+static void
+drop_most(unsigned first)
+{
+	for (unsigned i = first; i < OBJECTS; i++)
+		if (i % EACH != 0 && objects[i] != NULL)
+			drop(i);
 }
 
 TEST(a_few_sparse_slabs_leave_a_huge_page_whole_and_many_do_not)
@@ -93,15 +113,20 @@ TEST(a_few_sparse_slabs_leave_a_huge_page_whole_and_many_do_not)
 	CHECK_EQ(waiting(&huge->hpa) * os_page_size, tc->sparse_bytes);
 	CHECK_EQ(huge->hpa.stats.n_dehugifies, n_small);
 	CHECK_EQ(unbacked(), n_unbacked);
-	for (unsigned i = 0; i < OBJECTS; i++)
-		if (i % EACH != 0 && objects[i] != NULL)
-			drop(i);
+	/* The oldest that wait are not worth it still; younger ones are. */
+	drop_most(OBJECTS / 2);
+	tcache_comb_everything(tc);
+	CHECK(huge->hpa.stats.n_dehugifies > n_small + 1);
+	CHECK(waiting(&huge->hpa) != 0);
+	drop_most(0);
 	tcache_comb_everything(tc);
 	CHECK(huge->hpa.stats.n_dehugifies > n_small + 2);
 	CHECK(unbacked() * os_page_size > (size_t)OBJECTS * SIZE / 4);
+	CHECK_EQ(purged(&huge->hpa), unbacked());
 	whole_check();
 	/* It is all there again. */
 	fill();
+	CHECK_EQ(purged(&huge->hpa), unbacked());
 	whole_check();
 	for (unsigned i = 0; i < OBJECTS; i++)
 		drop(i);
