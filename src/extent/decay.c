@@ -29,23 +29,31 @@ decay_ms_is_valid(ssize_t ms)
 	return ms >= DECAY_NEVER && ms <= DECAY_MS_MAX;
 }
 
+static uint64_t
+interval_ns(const struct decay *d)
+{
+	return load_relaxed(&d->interval_ns);
+}
+
 /* The end of an epoch lies anywhere in the interval after the next, so that arenas do not purge in
  * step. */
 static void
 set_deadline(struct decay *d)
 {
-	d->deadline_ns = d->epoch_ns + d->interval_ns;
+	const uint64_t interval = interval_ns(d);
+
+	d->deadline_ns = d->epoch_ns + interval;
 	if (decay_get_ms(d) > 0)
-		d->deadline_ns += prng_below(&d->prng, d->interval_ns + 1);
+		d->deadline_ns += prng_below(&d->prng, interval + 1);
 }
 
 static void
 set_time(struct decay *d, ssize_t ms, uint64_t now_ns)
 {
+	const uint64_t interval = ms <= 0 ? 1 : (uint64_t)ms * 1000000 / DECAY_EPOCHS;
+
 	store_relaxed(&d->ms, ms);
-	d->interval_ns = ms <= 0 ? 1 : (uint64_t)ms * 1000000 / DECAY_EPOCHS;
-	if (d->interval_ns == 0)
-		d->interval_ns = 1;
+	store_relaxed(&d->interval_ns, interval == 0 ? 1 : interval);
 	d->epoch_ns = now_ns;
 	set_deadline(d);
 }
@@ -78,12 +86,12 @@ static size_t
 age_of_last(const struct decay *d, uint64_t passed)
 {
 	const uint64_t came_ns = load_relaxed(&d->came_ns);
-	const uint64_t end_ns = d->epoch_ns + passed * d->interval_ns;
+	const uint64_t end_ns = d->epoch_ns + passed * interval_ns(d);
 
 	/* Whoever let them come did not say so, or the clock stepped back. */
 	if (came_ns < d->epoch_ns || came_ns >= end_ns)
 		return 0;
-	return (size_t)((end_ns - came_ns) / d->interval_ns);
+	return (size_t)((end_ns - came_ns) / interval_ns(d));
 }
 
 static bool
@@ -96,7 +104,7 @@ advance(struct decay *d, uint64_t now_ns, size_t npages)
 		d->epoch_ns = now_ns, set_deadline(d);
 	if (now_ns < d->deadline_ns)
 		return false;
-	const uint64_t passed = (now_ns - d->epoch_ns) / d->interval_ns;
+	const uint64_t passed = (now_ns - d->epoch_ns) / interval_ns(d);
 	const size_t shift = passed < DECAY_EPOCHS ? (size_t)passed : DECAY_EPOCHS;
 	memmove(d->backlog, d->backlog + shift,
 	    (DECAY_EPOCHS - shift) * sizeof d->backlog[0]);
@@ -105,7 +113,7 @@ advance(struct decay *d, uint64_t now_ns, size_t npages)
 	if (age < DECAY_EPOCHS)
 		d->backlog[DECAY_EPOCHS - 1 - age] += decay_fresh(d, npages);
 	d->n_last = npages;
-	d->epoch_ns += passed * d->interval_ns;
+	d->epoch_ns += passed * interval_ns(d);
 	set_deadline(d);
 	return true;
 }
@@ -123,7 +131,7 @@ void
 decay_come(struct decay *d, uint64_t now_ns, size_t npages)
 {
 	/* Relaxed, before the lock, too: who comes second finds it done. */
-	if (now_ns - load_relaxed(&d->came_ns) > d->interval_ns
+	if (now_ns - load_relaxed(&d->came_ns) > interval_ns(d)
 	    && mutex_trylock(&d->lock)) {
 		if (advance(d, now_ns, npages))
 			d->has_ended = true;
@@ -177,7 +185,7 @@ decay_ns_until(const struct decay *d, uint64_t now_ns, size_t npages, size_t thr
 				low = middle + 1;
 		}
 	}
-	const uint64_t end = d->epoch_ns + (uint64_t)high * d->interval_ns;
+	const uint64_t end = d->epoch_ns + (uint64_t)high * interval_ns(d);
 	/* Nothing is purged before the epoch is over, wherever jitter put its end. */
 	const uint64_t due = end > d->deadline_ns ? end : d->deadline_ns;
 	return due > now_ns ? due - now_ns : 0;

@@ -5,7 +5,7 @@
  * Pages freed in one interval (1/200 of decay_ms) form an epoch.  The pages of an epoch that is k
  * intervals old may stay by the share w[k] of a smootherstep that falls from 1 to 0 (6x^5 - 15x^4 +
  * 10x^3): young pages nearly all, old ones none.  The sum over the last 200 epochs is the limit.
- * Pure arithmetic: time and the number of pages are arguments.  `lock' guards all but `ms'.
+ * Pure arithmetic: time and the number of pages are arguments.  `lock' guards what is not atomic.
  */
 #ifndef TRACT_EXTENT_DECAY_H
 #define TRACT_EXTENT_DECAY_H
@@ -24,13 +24,13 @@
 #define DECAY_MS_MAX ((ssize_t)(UINT64_MAX / 1000000 / 2))
 
 struct decay {
-	struct mutex lock;         /* rank DECAY */
-	_Atomic(ssize_t) ms;       /* written under lock; relaxed readers */
-	_Atomic(uint64_t) came_ns; /* when pages came last; relaxed, a hint */
+	struct mutex lock;             /* rank DECAY */
+	_Atomic(ssize_t) ms;           /* written under lock; relaxed readers */
+	_Atomic(uint64_t) interval_ns; /* of ms; likewise */
+	_Atomic(uint64_t) came_ns;     /* when pages came last; relaxed, a hint */
 	/* Guarded by lock. */
-	bool is_purging; /* a thread purges by the curve, with the lock free */
-	bool has_ended;  /* an epoch has, in decay_come: nobody has been told */
-	uint64_t interval_ns;
+	bool is_purging;      /* a thread purges by the curve, with the lock free */
+	bool has_ended;       /* an epoch has, in decay_come: nobody has been told */
 	uint64_t epoch_ns;    /* start of the running epoch */
 	uint64_t deadline_ns; /* its jittered end */
 	struct prng prng;

@@ -274,7 +274,7 @@ TEST(the_longest_time_overflows_nowhere)
 	const uint64_t interval = (uint64_t)DECAY_MS_MAX * MS_NS / DECAY_EPOCHS;
 	struct decay *d = new_decay(DECAY_MS_MAX, SECOND);
 
-	CHECK_EQ(d->interval_ns, interval);
+	CHECK_EQ(load_relaxed(&d->interval_ns), interval);
 	CHECK(d->deadline_ns >= SECOND + interval);
 	CHECK(d->deadline_ns <= SECOND + 2 * interval);
 	CHECK(!decay_advance(d, SECOND + interval - 1, 1000));
@@ -338,7 +338,8 @@ intervals_until(struct decay *d, size_t npages, size_t threshold)
 
 	do {
 		d->deadline_ns = d->epoch_ns;
-		CHECK(decay_advance(d, d->epoch_ns + d->interval_ns, npages));
+		CHECK(decay_advance(d, d->epoch_ns + load_relaxed(&d->interval_ns),
+		    npages));
 		n++;
 	} while (n < DECAY_EPOCHS && npages <= decay_limit(d) + threshold);
 	return n;
