@@ -10,7 +10,7 @@
 #include "base/bitmap.h"
 #include "config/options.h"
 
-_Atomic(struct arena *) arena_table[ARENAS_MAX + 1] BULKY;
+_Atomic(struct arena *) arena_table[ARENAS_MAX + 1] BULKY_BEHIND_EARLY;
 struct mutex arenas_lock = MUTEX_INITIALIZER(ARENAS);
 
 static uint64_t reserved[(ARENAS_MAX + 64)

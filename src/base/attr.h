@@ -45,6 +45,11 @@
 #define BULKY ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.bulky")))
 /* A table whose beginning is used early: between these and those. */
 #define BULKY_BESIDE ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.beside")))
+/* Tables that every process writes as it starts, and behind them one whose beginning it writes: on
+ * one page, since the one of .data is full. */
+#define EARLY_TABLE ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.boot")))
+#define BULKY_BEHIND_EARLY \
+	ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.boot.bulky")))
 /* A constant table that no process needs to start: behind all others, so that the small ones
  * share pages with the code, and the kernel reads them in with it. */
 #define LATE_TABLE __attribute__((section(".rodata.zz.late")))

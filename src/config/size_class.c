@@ -83,9 +83,9 @@ const uint8_t size_class_lookup[SC_LOOKUP_COUNT] = {
 	FOUR(TIMES_16, CLASS_80 + 12),
 };
 
-struct slab_geometry slab_geometry[SC_NOWNED] EARLY;
+struct slab_geometry slab_geometry[SC_NOWNED] EARLY_TABLE;
 static_assert(SC_NOWNED <= 64, "a bit for each class");
-uint64_t slab_alike[SC_NOWNED] EARLY;
+uint64_t slab_alike[SC_NOWNED] EARLY_TABLE;
 
 /* The allocator's page.  Set once at boot. */
 static size_t page = 4096;
