@@ -199,16 +199,27 @@ TEST(nothing_is_had_without_a_tcache)
 	for (unsigned i = 0; i < SC_LOOKUP_COUNT; i++)
 		CHECK_EQ(tcache_none.lookup[i], 0);
 }
-/* Or each malloc of such a pair would find an empty list. */
-TEST(one_object_at_a_time_comes_to_have_several_regions)
+
+/* Regions ever touched of a slab whose class has one object at a time. */
+static unsigned
+carved_by_pairs(size_t size)
 {
 	struct tcache *tc = new_tcache();
-	const unsigned szind = size_class_of(20000);
+	const unsigned szind = size_class_of(size);
 
 	while (tc->classes[szind].current == NULL)
 		(void)take(tc, szind);
+	const unsigned before = tc->classes[szind].current->carved;
 	for (unsigned i = 0; i < 4 * TCACHE_LONE_FILLS; i++)
 		give(tc, take(tc, szind));
-	CHECK(tc->classes[szind].current->carved > 1);
+	const unsigned carved = tc->classes[szind].current->carved - before;
 	end_tcache(tc);
+	return carved;
+}
+
+/* Or each malloc of such a pair would find an empty list. */
+TEST(one_object_at_a_time_comes_to_have_several_regions)
+{
+	CHECK(carved_by_pairs(TCACHE_LONE_MAX) >= 1);
+	CHECK_EQ(carved_by_pairs(TCACHE_LONE_MAX + 1), 0);
 }
