@@ -209,6 +209,7 @@ carved_by_pairs(size_t size)
 
 	while (tc->classes[szind].current == NULL)
 		(void)take(tc, szind);
+	give(tc, take(tc, szind));
 	const unsigned before = tc->classes[szind].current->carved;
 	for (unsigned i = 0; i < 4 * TCACHE_LONE_FILLS; i++)
 		give(tc, take(tc, szind));
