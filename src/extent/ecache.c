@@ -186,12 +186,41 @@ ecache_take_behind(struct ecache *ec, const struct edata *e, size_t size)
 }
 
 struct edata *
+ecache_take_short_behind(struct ecache *ec, const struct edata *e, size_t size,
+    enum extent_state behind)
+{
+	mutex_lock(&ec->lock);
+	struct edata *next =
+	    ec->is_frozen ? NULL : emap_neighbour(e, EMAP_NEXT, ec->state);
+	if (next != NULL && next->size < size && !next->guarded
+	    && emap_is_followed(next, behind))
+		take_locked(ec, next);
+	else
+		next = NULL;
+	mutex_unlock(&ec->lock);
+	return next;
+}
+
+struct edata *
 ecache_take_followed(struct ecache *ec, size_t size, enum extent_state behind)
 {
 	mutex_lock(&ec->lock);
 	struct edata *e = eset_followed(&ec->eset, size, behind);
 	if (e != NULL)
 		take_locked(ec, e);
+	mutex_unlock(&ec->lock);
+	return e;
+}
+
+struct edata *
+ecache_take_largest(struct ecache *ec, size_t least)
+{
+	mutex_lock(&ec->lock);
+	struct edata *e = eset_largest(&ec->eset);
+	if (e != NULL && e->size >= least)
+		take_locked(ec, e);
+	else
+		e = NULL;
 	mutex_unlock(&ec->lock);
 	return e;
 }

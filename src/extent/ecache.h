@@ -53,10 +53,16 @@ struct edata *ecache_carve(struct ecache *ec, struct edata *e, size_t size,
     size_t alignment);
 /* `size' bytes right behind e, in state MERGING; NULL: not there. */
 struct edata *ecache_take_behind(struct ecache *ec, const struct edata *e, size_t size);
+/* What lies right behind e where it is less than `size' bytes, whole and in state MERGING, if an
+ * extent in state `behind' seems to follow it; NULL: nothing, or enough, or none follows. */
+struct edata *ecache_take_short_behind(struct ecache *ec, const struct edata *e,
+    size_t size, enum extent_state behind);
 /* One that is too small by up to a half, whole and in state MERGING, where an extent in state
  * `behind' seems to follow it; NULL: none. */
 struct edata *ecache_take_followed(struct ecache *ec, size_t size,
     enum extent_state behind);
+/* One of the largest, whole and in state MERGING; NULL: none has `least' bytes. */
+struct edata *ecache_take_largest(struct ecache *ec, size_t least);
 /* A guarded extent of exactly `size' bytes, in state MERGING; NULL: none. */
 struct edata *ecache_take_guarded(struct ecache *ec, size_t size);
 /* The guarded extent that has been here longest, in state MERGING; NULL: none. */

@@ -157,6 +157,16 @@ eset_fit(struct eset *eset, size_t size, size_t alignment, size_t largest)
 }
 
 struct edata *
+eset_largest(const struct eset *eset)
+{
+	for (unsigned i = BITMAP_WORDS(ESET_CLASSES); i-- > 0;)
+		if (eset->nonempty[i] != 0)
+			return root_of(eset,
+			    i * BITMAP_WORD_BITS + lg_floor(eset->nonempty[i]));
+	return NULL;
+}
+
+struct edata *
 eset_exact(const struct eset *eset, size_t size)
 {
 	const struct heap *heap = &eset->heaps[class_in(eset, size)];

@@ -48,6 +48,8 @@ struct edata *eset_exact(const struct eset *eset, size_t size);
  * follows, as far as the first of each class shows; NULL: none.  It stays in the set. */
 struct edata *eset_followed(const struct eset *eset, size_t size,
     enum extent_state behind);
+/* The oldest of the largest class; NULL when empty. */
+struct edata *eset_largest(const struct eset *eset);
 /* The extent that has been here longest; NULL when empty. */
 struct edata *eset_oldest(struct eset *eset);
 /* Walks everything; the number of granules must agree. */

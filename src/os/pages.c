@@ -43,6 +43,9 @@
 #define MADV_FREE 8
 #endif
 
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
@@ -464,6 +467,9 @@ os_pages_move(void *to, void *from, size_t size)
 {
 	assert(is_page_range(to, size));
 	assert(is_page_range(from, size));
+	/* The kernel would unlock what stays behind.  It refuses this advice to locked memory. */
+	if (!sys_advise(from, os_page_size, MADV_COLD))
+		return false;
 	void *between = sys_move(NULL, from, size, MREMAP_DONTUNMAP);
 	if (between == NULL)
 		return false;

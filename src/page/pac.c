@@ -12,6 +12,7 @@
 #include "os/pages.h"
 #include "page/limit.h"
 #include "page/pac_guard.h"
+#include "page/pac_move.h"
 #include "page/pac_purge.h"
 #include "sync/fork.h"
 
@@ -50,14 +51,16 @@ count_in_reserve(struct pac *pac, const struct edata *e, size_t bytes)
 }
 
 /* They have been charged: see limit.h. */
-
 static void
 count_from_reserve(struct pac *pac, const struct edata *e, size_t bytes)
 {
 	fetch_sub_relaxed(e->is_pinned ? &pac->stats.pinned : &pac->stats.retained,
 	    bytes);
-	if (!e->is_pinned)
-		fetch_add_relaxed(&pac->stats.mapped, bytes);
+	if (e->is_pinned)
+		return;
+	fetch_add_relaxed(&pac->stats.mapped, bytes);
+	/* Relaxed: a hint of demand. */
+	fetch_add_relaxed(&pac->fresh_pages, bytes / os_page_size);
 }
 
 /* A new mapping, in the reserve. */
@@ -220,29 +223,45 @@ count_active(struct pac *pac, size_t bytes)
 		store_relaxed(&pac->peak_pages[0], active);
 }
 
+/* A dirty extent, the caller's, takes `more' bytes of unused memory right behind it, which have been
+ * charged.  False: they are not there, or cannot be had. */
+static bool
+stretch_by(struct pac *pac, struct edata *e, size_t more)
+{
+	const size_t size = e->size;
+	struct edata *next = ecache_take_behind(&pac->retained, e, more);
+
+	if (next == NULL)
+		return false;
+	if (!extent_merge(pac->ehooks, pac->edata_pool, e, next)) {
+		ecache_put(&pac->retained, next);
+		return false;
+	}
+	count_from_reserve(pac, e, more);
+	(void)pac_move_dirty_to(pac, e, size);
+	return true;
+}
+
+/* e, dirty and the caller's, made `more' bytes longer; NULL: it is dirty and filed again. */
+static struct edata *
+stretch_or_file(struct pac *pac, struct edata *e, size_t more)
+{
+	if (limit_charge_quietly(pac->arena_index, more)) {
+		if (stretch_by(pac, e, more))
+			return e;
+		limit_discharge(pac->arena_index, more);
+	}
+	ecache_put(&pac->dirty, e);
+	return NULL;
+}
+
 /* A dirty extent that is too small and unused memory right behind it: less is touched anew. */
 static struct edata *
 stretch(struct pac *pac, size_t size)
 {
 	struct edata *e = ecache_take_followed(&pac->dirty, size, EXTENT_RETAINED);
-	if (e == NULL)
-		return NULL;
-	const size_t more = size - e->size;
-	if (!limit_charge_quietly(pac->arena_index, more)) {
-		ecache_put(&pac->dirty, e);
-		return NULL;
-	}
-	struct edata *next = ecache_take_behind(&pac->retained, e, more);
-	if (next == NULL || !extent_merge(pac->ehooks, pac->edata_pool, e, next)) {
-		limit_discharge(pac->arena_index, more);
-		if (next != NULL)
-			ecache_put(&pac->retained, next);
-		ecache_put(&pac->dirty, e);
-		return NULL;
-	}
-	fetch_sub_relaxed(&pac->stats.retained, more);
-	fetch_add_relaxed(&pac->stats.mapped, more);
-	return e;
+
+	return e == NULL ? NULL : stretch_or_file(pac, e, size - e->size);
 }
 
 static struct edata *
@@ -274,8 +293,6 @@ find_unused(struct pac *pac, size_t size, size_t alignment)
 	if (e == NULL)
 		return NULL;
 	count_from_reserve(pac, e, size);
-	/* Relaxed: a hint of demand. */
-	fetch_add_relaxed(&pac->fresh_pages, size / os_page_size);
 	return e;
 }
 
@@ -342,6 +359,16 @@ zero(struct pac *pac, struct edata *e)
 	memset(edata_base(e), 0, e->size);
 }
 
+/* Memory that has not been touched gets dirty pages.  How many bytes, from its start. */
+static size_t
+back_from_dirty(struct pac *pac, struct edata *e, const struct page_request *request)
+{
+	if (!e->zeroed || e->guarded
+	    || (request->zero && e->size >= opt.calloc_madvise_threshold))
+		return 0;
+	return pac_move_dirty_to(pac, e, 0);
+}
+
 /*
  * In state MERGING, counted as mapped; NULL: without guards, then.  Guards for a slab stay for
  * long: they are put up where nothing is yet, not in the midst of memory in use, which they would
@@ -393,7 +420,10 @@ pac_alloc(struct pai *self, const struct page_request *request, bool *deferred)
 		give_up(pac, e);
 		return NULL;
 	}
-	if (request->zero)
+	const size_t moved = back_from_dirty(pac, e, request);
+	if (request->zero && moved != 0)
+		memset(edata_base(e), 0, moved);
+	else if (request->zero)
 		zero(pac, e);
 	e->is_fresh = e->zeroed && !request->zero;
 	e->is_unbacked = false;
@@ -486,6 +516,16 @@ pac_dalloc_batch(struct pai *self, struct list *extents, bool *deferred)
 		pac_dalloc(self, LIST_ENTRY(l, struct edata, link), deferred);
 }
 
+/* Dirty memory behind e that is too small, and unused memory behind that. */
+static struct edata *
+take_both_behind(struct pac *pac, struct edata *e, size_t size)
+{
+	struct edata *next =
+	    ecache_take_short_behind(&pac->dirty, e, size, EXTENT_RETAINED);
+
+	return next == NULL ? NULL : stretch_or_file(pac, next, size - next->size);
+}
+
 static struct edata *
 take_behind(struct pac *pac, struct edata *e, size_t size)
 {
@@ -495,6 +535,8 @@ take_behind(struct pac *pac, struct edata *e, size_t size)
 		next = ecache_take_behind(&pac->dirty, e, size);
 	if (next == NULL && ecache_pages(&pac->muzzy) != 0)
 		next = ecache_take_behind(&pac->muzzy, e, size);
+	if (next == NULL && !e->is_pinned)
+		next = take_both_behind(pac, e, size);
 	if (next != NULL)
 		return next;
 	if (!e->is_pinned && !limit_charge(pac->arena_index, size))
@@ -525,6 +567,8 @@ pac_expand(struct pai *self, struct edata *e, size_t new_size, bool want_zero,
 		give_up(pac, next);
 		return false;
 	}
+	if (next->zeroed && !want_zero)
+		(void)pac_move_dirty_to(pac, next, 0);
 	if (want_zero)
 		zero(pac, next);
 	next->zeroed = false;

@@ -6,6 +6,7 @@
  * Sources of an extent, in order: pinned, dirty, muzzy (when muzzy decay is on), retained,
  * growth, the alloc hook for exactly the size.  What is too large is split; the rest goes
  * back where it came from, or to retained from a fresh mapping.
+ * What nothing backs is backed by dirty pieces that were too small: page/pac_move.h.
  * Given back: to dirty, merged eagerly.  Decay moves it on: dirty -> muzzy (lazy purge) ->
  * retained (disposal cascade dalloc, decommit, purge_forced, purge_lazy).
  * Guarded extents: page/pac_guard.h.
@@ -28,6 +29,7 @@
 #include "extent/ecache.h"
 #include "extent/edata_pool.h"
 #include "extent/ehooks.h"
+#include "os/pages.h"
 #include "page/pai.h"
 
 enum decay_kind { DECAY_DIRTY, DECAY_MUZZY, DECAY_KINDS };
@@ -69,7 +71,7 @@ struct pac {
 	_Atomic(size_t) forgone_pages; /* purged by the bound, not yet judged */
 	_Atomic(uint64_t) forgone_ns;  /* since when */
 	_Atomic(size_t) trough_pages;  /* the fewest active since then */
-	_Atomic(size_t) fresh_pages;   /* ever taken that nothing backed, wrapping */
+	_Atomic(size_t) fresh_pages;   /* ever needed that nothing backed, wrapping */
 	_Atomic(size_t) fresh_before;  /* the same, at forgone_ns */
 	struct pac_stats stats;
 	struct decay decay[DECAY_KINDS]; /* of dirty and muzzy */
@@ -132,6 +134,13 @@ pac_is_oversize(struct pac *pac, size_t size)
 /* Has demand been seen to come back from where it is now, or from near it, so that there is no
  * haste to purge? */
 bool pac_trusts_demand(struct pac *pac);
+
+/* So many bytes of what had been unused have been backed by pages from elsewhere. */
+static inline void
+pac_not_needed(struct pac *pac, size_t bytes)
+{
+	fetch_sub_relaxed(&pac->fresh_pages, bytes / os_page_size);
+}
 
 size_t pac_dirty_pages(struct pac *pac);
 size_t pac_muzzy_pages(struct pac *pac);

@@ -106,8 +106,10 @@ static void
 judge(struct pac *pac, uint64_t now)
 {
 	const size_t forgone = load_relaxed(&pac->forgone_pages);
-	const size_t fresh =
+	const size_t since =
 	    load_relaxed(&pac->fresh_pages) - load_relaxed(&pac->fresh_before);
+	/* What is not needed in the end may have been counted before that time. */
+	const size_t fresh = since > SIZE_MAX / 2 ? 0 : since;
 
 	if (forgone == 0)
 		return;

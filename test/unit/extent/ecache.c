@@ -168,3 +168,23 @@ TEST(only_what_lies_right_behind_is_taken_and_only_if_it_suffices)
 	ecache_put(&ecache, e);
 	CHECK_EQ(close_cache(), 1);
 }
+
+TEST(the_largest_is_taken_if_it_is_large_enough)
+{
+	open_cache();
+	CHECK(ecache_take_largest(&ecache, 0) == NULL);
+	for (size_t pages = 1; pages <= 256; pages *= 4)
+		ecache_put(&ecache, new_extent(pages));
+	CHECK(ecache_take_largest(&ecache, 257 * os_page_size) == NULL);
+	for (size_t pages = 256; pages >= 1; pages /= 4) {
+		struct edata *e = ecache_take_largest(&ecache, pages * os_page_size);
+		REQUIRE(e != NULL);
+		CHECK_EQ(e->size, pages * os_page_size);
+		CHECK_EQ(e->state, EXTENT_MERGING);
+		CHECK(ecache_take_largest(&ecache, pages * os_page_size) == NULL);
+		emap_deregister(e);
+		ehooks_destroy(&fixture.ehooks, edata_base(e), e->size, e->committed);
+		edata_pool_put(&fixture.pool, e);
+	}
+	CHECK_EQ(close_cache(), 0);
+}

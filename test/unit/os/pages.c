@@ -370,15 +370,30 @@ TEST(a_move_that_stops_half_way_is_finished_by_copying)
 	REQUIRE(from != NULL && to != NULL);
 	memset(from, 4, size);
 	os_inject = fail_one;
+	for (failing_call = 1; failing_call <= 2; failing_call++) {
+		n_calls = 0;
+		CHECK(!os_pages_move(to, from, size));
+		CHECK(is_filled(from, size, 4) && is_filled(to, size, 0));
+	}
 	n_calls = 0;
-	failing_call = 1;
-	CHECK(!os_pages_move(to, from, size));
-	CHECK(is_filled(from, size, 4) && is_filled(to, size, 0));
-	n_calls = 0;
-	failing_call = 2;
 	bool has_moved = os_pages_move(to, from, size);
 	os_inject = NULL;
 	if (has_moved)
 		CHECK(is_filled(to, size, 4) && is_filled(from, size, 0));
+	CHECK(os_pages_unmap(from, size) && os_pages_unmap(to, size));
+}
+
+TEST(locked_memory_stays_where_it_is)
+{
+	boot();
+	const size_t size = 4 * os_page_size;
+	char *from = map(NULL, size, os_page_size);
+	char *to = map(NULL, size, os_page_size);
+	REQUIRE(from != NULL && to != NULL);
+	if (mlock(from, size) != 0)
+		SKIP("memory cannot be locked here");
+	memset(from, 4, size);
+	CHECK(!os_pages_move(to, from, size));
+	CHECK(is_filled(from, size, 4) && is_filled(to, size, 0));
 	CHECK(os_pages_unmap(from, size) && os_pages_unmap(to, size));
 }
