@@ -76,8 +76,8 @@ bool os_pages_protect(void *addr, size_t size);   /* no access */
 bool os_pages_unprotect(void *addr, size_t size); /* read and write again */
 /*
  * Move the contents of [from, from+size) onto the mapped range at `to' by page tables; the source
- * range stays mapped and reads as zero.  False (nothing moved) where the kernel cannot, or where the
- * memory is locked.
+ * range stays mapped and reads as zero.  False (nothing moved) where the kernel cannot,
+ * or where the memory is locked.
  */
 bool os_pages_move(void *to, void *from, size_t size);
 

@@ -223,8 +223,8 @@ count_active(struct pac *pac, size_t bytes)
 		store_relaxed(&pac->peak_pages[0], active);
 }
 
-/* A dirty extent, the caller's, takes `more' bytes of unused memory right behind it, which have been
- * charged.  False: they are not there, or cannot be had. */
+/* A dirty extent, the caller's, takes `more' bytes of unused memory right behind it, which have
+ * been charged.  False: they are not there, or cannot be had. */
 static bool
 stretch_by(struct pac *pac, struct edata *e, size_t more)
 {
