@@ -104,7 +104,7 @@ static struct {
 } own;
 
 static const struct hpa_options plain = {
-	.slab_max_alloc = 64 << 10,
+	.slab_max_alloc = 16 << CONFIG_LG_PAGE,
 	.hugification_threshold = OS_HUGEPAGE * 95 / 100,
 	.purge_threshold = 1,
 	.hugify_delay_ns = 10 * SECOND,
