@@ -4,12 +4,10 @@
  * what the program did.
  */
 #include <pthread.h>
-#include <stdarg.h>
-#include <tract/tract.h>
 
 #include "api/nodes.h"
 #include "base/attr.h"
-#include "harness/test.h"
+#include "harness/node.h"
 #include "tract_config.h"
 
 #if defined __SANITIZE_ADDRESS__
@@ -17,40 +15,6 @@
 #else
 #define SANITIZED BUILT_FOR_TSAN
 #endif
-
-static uint64_t
-node(const char *format, ...)
-{
-	char name[128];
-	union {
-		uint64_t u64;
-		uint32_t u32;
-	} value = { 0 };
-	size_t length = sizeof value;
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(name, sizeof name, format, arguments);
-	va_end(arguments);
-	int rc = t_mallctl(name, &value, &length, NULL, 0);
-	if (rc == EINVAL && length == sizeof(uint32_t))
-		return value.u32;
-	if (rc != 0) {
-		printf("# %s\n", name);
-		CHECK_EQ(rc, 0);
-	}
-	return value.u64;
-}
-
-/* Nothing listed, nothing kept: only what the program holds is live. */
-static void
-settle(void)
-{
-	uint64_t any = 0;
-
-	CHECK_EQ(t_mallctl("thread.tcache.flush", NULL, NULL, NULL, 0), 0);
-	CHECK_EQ(t_mallctl("epoch", NULL, NULL, &any, sizeof any), 0);
-}
 
 static unsigned
 narenas(void)

@@ -7,12 +7,22 @@
 #ifndef TEST_HARNESS_WHOLE_H
 #define TEST_HARNESS_WHOLE_H
 
+#include "api/names.h"
 #include "arena/arena.h"
 #include "cache/pool.h"
 #include "harness/test.h"
 #include "os/pages.h"
 #include "page/limit.h"
 #include "thread/thread.h"
+
+/* The calling thread has one from here on. */
+static TEST_UNUSED struct tcache *
+own_tcache(void)
+{
+	API(free)(API(malloc)(1));
+	REQUIRE(thread_self != NULL && thread_self->tcache != NULL);
+	return thread_self->tcache;
+}
 
 /* The invariants of everything, at any time. */
 static TEST_UNUSED void

@@ -8,7 +8,7 @@
  * end all is whole, every byte of address space accounted for, and memory to be had again.
  */
 #define TEST_OWN_MAIN
-#include "harness/test.h"
+#include "harness/failing.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -34,7 +34,6 @@ extern int API(malloc_trim)(size_t pad);
 #define OWNS_ADDRESS_SPACE 1
 #endif
 
-enum { CHILD_DONE = 0, CHILD_FAILED = 1, CHILD_NOT_REACHED = 3 };
 enum call { CALL_MAP, CALL_UNMAP, CALL_PROTECT, CALL_ADVISE, CALL_MOVE, CALL_KINDS };
 static const char *const call_names[] = { "map", "unmap", "protect", "advise", "move" };
 
@@ -44,11 +43,7 @@ static const char *const call_names[] = { "map", "unmap", "protect", "advise", "
 
 /* ---- which call fails ------------------------------------------------------------------------ */
 
-enum extent_of_failure { FAIL_ONCE, FAIL_FROM_THEN_ON };
-
-static unsigned n_calls, fail_at;
-static enum extent_of_failure fail_how;
-static unsigned n_failed, n_failed_unmaps; /* calls failed in this process */
+static unsigned n_calls, n_failed, n_failed_unmaps; /* in this process */
 static struct shared {
 	_Atomic(unsigned) failed[CALL_KINDS]; /* in all children */
 	_Atomic(unsigned) n_null;             /* allocations refused */
@@ -59,8 +54,7 @@ fail_kth(const char *what)
 {
 	unsigned kind = 0;
 
-	n_calls++;
-	if (fail_how == FAIL_ONCE ? n_calls != fail_at : n_calls < fail_at)
+	if (!must_fail(++n_calls))
 		return 0;
 	while (kind < CALL_KINDS - 1 && strcmp(what, call_names[kind]) != 0)
 		kind++;
@@ -582,9 +576,10 @@ struct variant {
 };
 
 static _Noreturn void
-child(const struct variant *variant)
+child(const void *of_child)
 {
-	atomic_store(&test_failures, 0);
+	const struct variant *variant = of_child;
+
 	opt.dss = DSS_DISABLED; /* The break is libc's heap, too: not to be counted. */
 	if (variant->set != NULL)
 		variant->set();
@@ -603,44 +598,18 @@ child(const struct variant *variant)
 	check_whole();
 	if (OWNS_ADDRESS_SPACE && n_failed_unmaps == 0 && opt.dss == DSS_DISABLED)
 		CHECK_EQ(address_space() - elsewhere, accounts.bytes);
-	if (atomic_load(&test_failures) != 0)
-		_exit(CHILD_FAILED);
-	_exit(n_failed == 0 ? CHILD_NOT_REACHED : CHILD_DONE);
+	_exit(child_verdict(n_failed));
 }
-
-/* True: go on with the next k. */
-static bool
-run_child(const struct variant *variant)
-{
-	int status;
-
-	fflush(NULL);
-	const pid_t pid = fork();
-	if (pid == 0)
-		child(variant);
-	REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NOT_REACHED)
-		return false;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != CHILD_DONE) {
-		test_fail(__FILE__, __LINE__, "the child failed");
-		printf("#   %s, k = %u, %s: status 0x%x\n", variant->name, fail_at,
-		    fail_how == FAIL_ONCE ? "once" : "from then on", (unsigned)status);
-	}
-	return atomic_load(&test_failures) < TEST_MESSAGES;
-}
-
-/* A process starts slowly under ThreadSanitizer; the other builds fail every call. */
-#define EACH (BUILT_FOR_TSAN ? 4 : 1)
 
 static void
 run_all(const struct variant *variant)
 {
 	for (fail_how = FAIL_ONCE; fail_how <= FAIL_FROM_THEN_ON; fail_how++) {
 		fail_at = 1;
-		while (run_child(variant))
-			fail_at += EACH;
-		printf("# %s, %s: %u calls\n", variant->name,
-		    fail_how == FAIL_ONCE ? "once" : "from then on", fail_at - 1);
+		while (run_child(variant->name, child, variant))
+			fail_at++;
+		printf("# %s, %s: %u calls\n", variant->name, how_it_fails(),
+		    fail_at - 1);
 		CHECK(fail_at > 10);
 	}
 }
@@ -757,9 +726,7 @@ boot_child(void)
 	os_inject = NULL;
 	check_alive();
 	check_whole();
-	return atomic_load(&test_failures) != 0 ? CHILD_FAILED
-	    : n_failed == 0                     ? CHILD_NOT_REACHED
-						: CHILD_DONE;
+	return child_verdict(n_failed);
 }
 
 TEST(a_process_that_begins_with_a_failure_goes_on)

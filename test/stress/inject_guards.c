@@ -13,6 +13,7 @@
 #include "config/options.h"
 #include "ctl/background.h"
 #include "extent/guard.h"
+#include "harness/failing.h"
 #include "harness/guards.h"
 #include "harness/hooked.h"
 #include "harness/whole.h"
@@ -20,14 +21,10 @@
 
 #define MIB ((size_t)1 << 20)
 
-enum { CHILD_DONE = 0, CHILD_FAILED = 1, CHILD_NOT_REACHED = 3 };
-enum extent_of_failure { FAIL_ONCE, FAIL_FROM_THEN_ON };
 enum call { CALL_MAP, CALL_ADVISE, CALL_PROTECT, CALL_GUARD, CALL_THREAD, CALL_KINDS };
 static const char *const call_names[] = { "map", "advise", "protect", "guard", "thread" };
 
 static _Atomic(unsigned) n_calls, n_failed; /* A worker calls, too. */
-static unsigned fail_at;
-static enum extent_of_failure fail_how;
 static struct shared {
 	_Atomic(unsigned) failed[CALL_KINDS]; /* in all children */
 	_Atomic(unsigned) n_null, n_guarded, n_bare;
@@ -36,9 +33,7 @@ static struct shared {
 static int
 fail_kth(const char *what)
 {
-	const unsigned n = ++n_calls;
-
-	if (fail_how == FAIL_ONCE ? n != fail_at : n < fail_at)
+	if (!must_fail(++n_calls))
 		return 0;
 	for (unsigned i = 0; i < CALL_KINDS; i++)
 		shared->failed[i] += strcmp(what, call_names[i]) == 0;
@@ -189,13 +184,12 @@ run_program(void)
 /* ---- one child after the other ---- */
 
 static _Noreturn void
-child(enum os_guards way)
+child(const void *way)
 {
-	atomic_store(&test_failures, 0);
 	opt.san_guard_large = opt.san_guard_small = 1;
 	opt.max_background_threads = 1;
 	opt.dss = DSS_DISABLED;
-	store_relaxed(&os_guards, way);
+	store_relaxed(&os_guards, *(const enum os_guards *)way);
 	/* libc's own memory for a thread. */
 	os_inject = fail_kth;
 	run_program();
@@ -203,33 +197,7 @@ child(enum os_guards way)
 	work_in(0);
 	CHECK_EQ(API(mallctl)("arena.4096.purge", NULL, NULL, NULL, 0), 0);
 	whole_check();
-	fflush(stdout);
-	if (atomic_load(&test_failures) != 0)
-		_exit(CHILD_FAILED);
-	_exit(n_failed == 0 ? CHILD_NOT_REACHED : CHILD_DONE);
-}
-
-/* True: go on with the next k. */
-static bool
-run_child(enum os_guards way)
-{
-	int status;
-
-	fflush(NULL);
-	const pid_t pid = fork();
-	if (pid == 0) {
-		alarm(60);
-		child(way);
-	}
-	REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NOT_REACHED)
-		return false;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != CHILD_DONE) {
-		test_fail(__FILE__, __LINE__, "the child failed");
-		printf("#   k = %u, %s: status 0x%x\n", fail_at,
-		    fail_how == FAIL_ONCE ? "once" : "from then on", (unsigned)status);
-	}
-	return atomic_load(&test_failures) < TEST_MESSAGES;
+	_exit(child_verdict(n_failed));
 }
 
 #if defined __SANITIZE_ADDRESS__ || BUILT_FOR_TSAN
@@ -244,10 +212,9 @@ run_all(enum os_guards way)
 	for (fail_how = FAIL_ONCE; fail_how <= FAIL_FROM_THEN_ON; fail_how++) {
 		/* In so many runs of the test each call comes, with luck. */
 		fail_at = 1 + (unsigned)(test_seed() % EACH);
-		while (run_child(way))
+		while (run_child("guards", child, &way))
 			fail_at += EACH;
-		printf("# %s: %u calls\n",
-		    fail_how == FAIL_ONCE ? "once" : "from then on", fail_at - 1);
+		printf("# %s: %u calls\n", how_it_fails(), fail_at - 1);
 		CHECK(fail_at > 100);
 	}
 	CHECK(shared->n_guarded != 0 && shared->n_bare != 0);

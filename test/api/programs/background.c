@@ -14,18 +14,18 @@
  *	background orphan-child         so does a child that a thread forks
  */
 #define _GNU_SOURCE /* unshare */
-#include <dirent.h>
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "process.h"
 
 static void *
 nothing(void *unused)
@@ -59,26 +59,6 @@ make_c11_thread(void)
 	thrd_join(thread, NULL);
 }
 
-static unsigned
-count_workers(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	const struct dirent *entry;
-	unsigned n = 0;
-
-	while ((entry = readdir(dir)) != NULL) {
-		char path[300], name[32] = "";
-		snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-		FILE *file = fopen(path, "r");
-		if (file != NULL && fgets(name, sizeof name, file) != NULL)
-			n += strcmp(name, "tract_bg\n") == 0;
-		if (file != NULL)
-			fclose(file);
-	}
-	closedir(dir);
-	return n;
-}
-
 /* A worker takes a moment to tell its name; one too many is seen in that time, too. */
 static int
 has_workers(unsigned wanted)
@@ -92,18 +72,6 @@ has_workers(unsigned wanted)
 	return count_workers() == wanted;
 }
 
-static long
-resident_kib(void)
-{
-	long size = 0, resident = 0;
-	FILE *file = fopen("/proc/self/statm", "r");
-
-	if (file == NULL || fscanf(file, "%ld %ld", &size, &resident) != 2)
-		abort();
-	fclose(file);
-	return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 /* stdio's buffer comes from malloc: not a call until the end. */
 static int
 gives_back(void)
@@ -113,11 +81,11 @@ gives_back(void)
 
 	for (unsigned i = 0; i < N; i++)
 		memset(objects[i] = malloc(SIZE), 1, SIZE);
-	const long peak = resident_kib();
+	const long peak = (long)resident_kib();
 	for (unsigned i = 0; i < N; i++)
 		free(objects[i]);
 	sleep(4);
-	const long idle = resident_kib();
+	const long idle = (long)resident_kib();
 	printf("peak %ld KiB, idle %ld KiB\n", peak, idle);
 	return idle < peak / 3;
 }

@@ -5,7 +5,6 @@
  * a worker, as any process's.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
@@ -13,9 +12,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "process.h"
 
 typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
@@ -57,26 +57,6 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void 
 		wait_for(&has_forked);
 	}
 	return next(thread, attr, run, arg);
-}
-
-static int
-count_workers(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	const struct dirent *entry;
-	int n = 0;
-
-	while ((entry = readdir(dir)) != NULL) {
-		char path[300], name[32] = "";
-		snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-		FILE *file = fopen(path, "r");
-		if (file != NULL && fgets(name, sizeof name, file) != NULL)
-			n += strcmp(name, "tract_bg\n") == 0;
-		if (file != NULL)
-			fclose(file);
-	}
-	closedir(dir);
-	return n;
 }
 
 static int

@@ -15,17 +15,15 @@
  *
  * What is counted is what came to be resident since the program began, its tables left out.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
-#define MIB ((size_t)1 << 20)
+#include "process.h"
+
 #define THREADS_MAX 1000
 #define OBJECTS 40
 
@@ -41,28 +39,6 @@ random_below(size_t n)
 	state ^= state << 25;
 	state ^= state >> 27;
 	return (size_t)((state * 0x2545f4914f6cdd1du) >> 32) * n >> 32;
-}
-
-static size_t
-resident_kib(void)
-{
-	char text[100] = "", *end;
-	const int fd = open("/proc/self/statm", O_RDONLY);
-
-	if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
-		exit(2);
-	close(fd);
-	(void)strtoul(text, &end, 10);
-	return strtoul(end, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) / 1024;
-}
-
-static void
-sleep_ms(long ms)
-{
-	const struct timespec time = { .tv_sec = ms / 1000,
-		.tv_nsec = ms % 1000 * 1000 * 1000 };
-
-	nanosleep(&time, NULL);
 }
 
 static size_t

@@ -13,7 +13,6 @@
  * has the load; the first thread looks, and allocates nothing: what it reads goes to its stack.
  */
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MIB ((size_t)1 << 20)
+#include "process.h"
 
 struct object {
 	struct object *next;
@@ -41,15 +40,6 @@ static atomic_uint n_wanted, n_done;
 static struct object *at_low, *above;
 static uint64_t seed = 42;
 
-static void
-sleep_ms(long ms)
-{
-	const struct timespec time = { .tv_sec = ms / 1000,
-		.tv_nsec = ms % 1000 * 1000 * 1000 };
-
-	nanosleep(&time, NULL);
-}
-
 static long
 now_ms(void)
 {
@@ -60,28 +50,6 @@ now_ms(void)
 }
 
 /* ---- what the process holds, in KiB ---------------------------------------------------------- */
-
-static void
-read_file(const char *path, char *text, size_t size)
-{
-	const int fd = open(path, O_RDONLY);
-	ssize_t n = 0, got;
-
-	while (fd >= 0 && (got = read(fd, text + n, size - 1 - (size_t)n)) > 0)
-		n += got;
-	text[n] = '\0';
-	close(fd);
-}
-
-static size_t
-resident(void)
-{
-	char text[200], *end;
-
-	read_file("/proc/self/statm", text, sizeof text);
-	(void)strtoul(text, &end, 10);
-	return strtoul(end, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) / 1024;
-}
 
 static size_t
 huge(void)
@@ -118,7 +86,7 @@ sample(long began)
 	const int n = snprintf(line, sizeof line, "%ld,%zu,%zu,%zu,%zu,%zu,%zu\n",
 	    now_ms() - began, atomic_load(&live) / 1024, statistic("stats.active") / 1024,
 	    statistic("stats.arenas.4096.pdirty") * page / 1024,
-	    statistic("stats.arenas.4096.pmuzzy") * page / 1024, huge(), resident());
+	    statistic("stats.arenas.4096.pmuzzy") * page / 1024, huge(), resident_kib());
 	if (write(STDOUT_FILENO, line, (size_t)n) != n)
 		abort();
 }
@@ -233,7 +201,7 @@ bound(void)
 static int
 is_within(const char *when)
 {
-	const size_t now = resident();
+	const size_t now = resident_kib();
 
 	printf("%s: %zu KiB live, %zu resident, at most %zu\n", when,
 	    atomic_load(&live) / 1024, now, bound());

@@ -12,7 +12,7 @@
 
 #include "arena/arena.h"
 #include "config/options.h"
-#include "harness/test.h"
+#include "harness/failing.h"
 #include "meta/rtree.h"
 #include "os/inject.h"
 #include "os/os.h"
@@ -22,13 +22,10 @@
 #define BYTES ((size_t)48 << 10)
 #define STRIDE ((size_t)16 << 10)
 
-enum { CHILD_DONE = 0, CHILD_FAILED = 1, CHILD_NOT_REACHED = 3 };
-enum extent_of_failure { FAIL_ONCE, FAIL_FROM_THEN_ON };
 enum call { CALL_MAP, CALL_UNMAP, CALL_ADVISE, CALL_OTHER, CALL_KINDS };
 static const char *const call_names[CALL_KINDS] = { "map", "unmap", "advise", "" };
 
-static unsigned n_calls, fail_at, n_failed, n_failed_unmaps;
-static enum extent_of_failure fail_how;
+static unsigned n_calls, n_failed, n_failed_unmaps;
 static struct shared {
 	_Atomic(unsigned) failed[CALL_KINDS]; /* in all children */
 	_Atomic(unsigned) n_null;
@@ -52,8 +49,7 @@ fail_kth(const char *what)
 	const enum call kind = call_of(what);
 
 	maps = kind == CALL_MAP || (kind == CALL_UNMAP && maps);
-	n_calls++;
-	if (fail_how == FAIL_ONCE ? n_calls != fail_at : n_calls < fail_at)
+	if (!must_fail(++n_calls))
 		return 0;
 	/* For maps, records of arenas that are being made are guarded. */
 	CHECK(maps || mutex_none_held());
@@ -228,9 +224,10 @@ struct variant {
 };
 
 static _Noreturn void
-child(const struct variant *variant)
+child(const void *of_child)
 {
-	atomic_store(&test_failures, 0);
+	const struct variant *variant = of_child;
+
 	opt.hpa = true;
 	opt.hpa_hugify_delay_ms = 0;
 	opt.dss = DSS_DISABLED;
@@ -244,32 +241,7 @@ child(const struct variant *variant)
 	CHECK_EQ(limit_used(), pac_mapped());
 	if (OWNS_ADDRESS_SPACE && n_failed_unmaps == 0)
 		CHECK_EQ(address_space() - elsewhere, accounted());
-	fflush(stdout);
-	if (atomic_load(&test_failures) != 0)
-		_exit(CHILD_FAILED);
-	_exit(n_failed == 0 ? CHILD_NOT_REACHED : CHILD_DONE);
-}
-
-/* True: go on with the next k. */
-static bool
-run_child(const struct variant *variant)
-{
-	int status;
-
-	fflush(NULL);
-	const pid_t pid = fork();
-	REQUIRE(pid >= 0);
-	if (pid == 0)
-		child(variant);
-	REQUIRE(waitpid(pid, &status, 0) == pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_NOT_REACHED)
-		return false;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != CHILD_DONE) {
-		test_fail(__FILE__, __LINE__, "the child failed");
-		printf("#   %s, k = %u, %s: status 0x%x\n", variant->name, fail_at,
-		    fail_how == FAIL_ONCE ? "once" : "from then on", (unsigned)status);
-	}
-	return atomic_load(&test_failures) < TEST_MESSAGES;
+	_exit(child_verdict(n_failed));
 }
 
 /* Processes are slow to begin with a sanitizer. */
@@ -294,10 +266,10 @@ run_all(const struct variant *variant)
 	REQUIRE(shared != MAP_FAILED);
 	for (fail_how = FAIL_ONCE; fail_how <= FAIL_FROM_THEN_ON; fail_how++) {
 		fail_at = 1;
-		while (run_child(variant))
+		while (run_child(variant->name, child, variant))
 			fail_at += step(variant);
-		printf("# %s, %s: %u calls\n", variant->name,
-		    fail_how == FAIL_ONCE ? "once" : "from then on", fail_at - 1);
+		printf("# %s, %s: %u calls\n", variant->name, how_it_fails(),
+		    fail_at - 1);
 		CHECK(fail_at > 10);
 	}
 	CHECK(shared->failed[CALL_MAP] != 0 && shared->failed[CALL_ADVISE] != 0);

@@ -15,14 +15,6 @@ static struct {
 	size_t size;
 } object[OBJECTS];
 
-static struct tcache *
-own_tcache(void)
-{
-	API(free)(API(malloc)(1));
-	REQUIRE(thread_self != NULL && thread_self->tcache != NULL);
-	return thread_self->tcache;
-}
-
 static size_t
 unbacked(void)
 {

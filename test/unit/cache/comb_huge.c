@@ -18,14 +18,6 @@ const char *API(malloc_conf) =
 
 static unsigned char *objects[OBJECTS];
 
-static struct tcache *
-own_tcache(void)
-{
-	API(free)(API(malloc)(1));
-	REQUIRE(thread_self != NULL && thread_self->tcache != NULL);
-	return thread_self->tcache;
-}
-
 static void
 fill(void)
 {

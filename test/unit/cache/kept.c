@@ -14,14 +14,6 @@
 
 static void *object[OBJECTS];
 
-static struct tcache *
-own_tcache(void)
-{
-	API(free)(API(malloc)(1));
-	REQUIRE(thread_self != NULL && thread_self->tcache != NULL);
-	return thread_self->tcache;
-}
-
 static void
 churn(unsigned n)
 {

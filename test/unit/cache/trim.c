@@ -8,14 +8,6 @@
 #include "base/bits.h"
 #include "os/os.h"
 
-static struct tcache *
-own_tcache(void)
-{
-	API(free)(API(malloc)(1));
-	REQUIRE(thread_self != NULL && thread_self->tcache != NULL);
-	return thread_self->tcache;
-}
-
 static void
 churn(size_t size, unsigned n)
 {
