@@ -47,7 +47,7 @@
 /* Lists of one region in turn until untouched ones join it: a power of two.  Two regions of more
  * bytes, used in turn, push each other's pages out of the processor's first cache. */
 #define TCACHE_LONE_FILLS (CONFIG_HOSTILE ? 2 : 64)
-#define TCACHE_LONE_MAX ((size_t)16 << 10)
+#define TCACHE_LONE_MAX ((size_t)20 << 10)
 /* Large objects kept: how many at most (see opt.tcache_nslots_large), how large each, how much in
  * all. */
 #define TCACHE_LARGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
