@@ -92,8 +92,12 @@ struct arena {
 	    foreseen_pages; /* dirty ones: with more, the work is looked at; a hint */
 	_Atomic(uint64_t)
 	    foreseen_ns; /* with work in huge pages sooner, likewise; a hint */
-	_Atomic(size_t) active_pages; /* where `huge' is set; relaxed */
-	struct arena_huge *huge;      /* Set once. NULL: no huge page allocator. */
+	/* May it get a huge page allocator?  Set once.  Then it counts active pages; relaxed. */
+	bool may_have_huge;
+	_Atomic(bool) has_no_huge; /* for want of memory; relaxed */
+	_Atomic(size_t) active_pages;
+	/* NULL: none, or not yet. Set once, under tcache_lock. */
+	_Atomic(struct arena_huge *) huge;
 	struct mutex large_lock;
 	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */
 	uint8_t large_epoch;         /* As a bin's. Guarded by large_lock. */
@@ -120,6 +124,14 @@ struct arena {
 	struct moved_counts moved[SC_NOWNED];
 	struct pac_backlogs backlogs;
 };
+
+/* NULL: it has none. */
+static inline struct arena_huge *
+arena_huge(const struct arena *arena)
+{
+	/* Acquire: pairs with who makes it. */
+	return load_acquire(&arena->huge);
+}
 
 /* ---- arenas.c: the table of all arenas ---- */
 
@@ -205,8 +217,8 @@ size_t arena_pages_charged(struct arena *arena);
 static inline _Atomic(size_t) *
 arena_pages_active(struct arena *arena)
 {
-	return arena->huge != NULL ? &arena->active_pages
-				   : &arena->pac.stats.active_pages;
+	return arena->may_have_huge ? &arena->active_pages
+				    : &arena->pac.stats.active_pages;
 }
 
 void arena_pages_check_shared(struct arena *arena);

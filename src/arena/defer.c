@@ -21,31 +21,35 @@ void
 arena_decay(struct arena *arena, enum purge_extent how)
 {
 	pac_decay(&arena->pac, how == PURGE_EVERYTHING ? how : PURGE_BY_CURVE);
-	if (arena->huge != NULL)
-		arena->huge->sec.pai.work(&arena->huge->sec.pai, how);
+	struct arena_huge *huge = arena_huge(arena);
+	if (huge != NULL)
+		huge->sec.pai.work(&huge->sec.pai, how);
 }
 
 /* When the huge page allocator has work, on its clock; a hint. */
 static uint64_t
 huge_due_ns(struct arena *arena)
 {
-	if (arena->huge == NULL)
+	struct arena_huge *huge = arena_huge(arena);
+
+	if (huge == NULL)
 		return DEFERRED_NEVER;
-	const uint64_t hpa = load_relaxed(&arena->huge->hpa.due_ns),
-		       sec = load_relaxed(&arena->huge->sec.trim_ns);
+	const uint64_t hpa = load_relaxed(&huge->hpa.due_ns),
+		       sec = load_relaxed(&huge->sec.trim_ns);
 	return hpa < sec ? hpa : sec;
 }
 
 static uint64_t
 ns_until_work(struct arena *arena)
 {
+	struct arena_huge *huge = arena_huge(arena);
 	struct pai *classic = &arena->pac.pai;
 	const uint64_t pac = classic->time_until_deferred_work(classic);
-	if (arena->huge == NULL)
+	if (huge == NULL)
 		return pac;
-	struct pai *front = &arena->huge->sec.pai;
-	const uint64_t huge = front->time_until_deferred_work(front);
-	return huge < pac ? huge : pac;
+	struct pai *front = &huge->sec.pai;
+	const uint64_t other = front->time_until_deferred_work(front);
+	return other < pac ? other : pac;
 }
 
 _Atomic(arena_delegate_fn *) arena_delegate;
@@ -145,10 +149,11 @@ arena_set_decay_ms(struct arena *arena, enum decay_kind kind, ssize_t ms)
 {
 	if (!pac_set_decay_ms(&arena->pac, kind, ms, true))
 		return false;
-	if (arena->huge != NULL && kind == DECAY_DIRTY) {
-		sec_set_decay_ms(&arena->huge->sec, ms);
-		hpa_set_decay_ms(&arena->huge->hpa, ms);
-		arena->huge->sec.pai.work(&arena->huge->sec.pai, PURGE_BY_CURVE);
+	struct arena_huge *huge = arena_huge(arena);
+	if (huge != NULL && kind == DECAY_DIRTY) {
+		sec_set_decay_ms(&huge->sec, ms);
+		hpa_set_decay_ms(&huge->hpa, ms);
+		huge->sec.pai.work(&huge->sec.pai, PURGE_BY_CURVE);
 	}
 	/* What is there, and what comes, is due at another time now. */
 	store_relaxed(&arena->foreseen_pages, 0);

@@ -42,11 +42,9 @@ may_have_huge(struct arena *arena)
 static struct arena_huge *
 new_huge(struct arena *arena)
 {
-	const ssize_t ms = load_relaxed(&pac_default_ms[DECAY_DIRTY]);
-
-	if (!may_have_huge(arena))
-		return NULL;
+	const ssize_t ms = pac_decay_ms(&arena->pac, DECAY_DIRTY);
 	struct arena_huge *huge = base_alloc(arena->base, sizeof *huge, CACHE_LINE);
+
 	if (huge == NULL)
 		return NULL;
 	hpa_init(&huge->hpa, arena->index, arena->base, &arena->edata_pool, &hpa_central,
@@ -55,13 +53,36 @@ new_huge(struct arena *arena)
 										   : NULL;
 }
 
+/* The first time that the arena is not small: most processes never write to so much. */
+static struct arena_huge *
+begin_huge(struct arena *arena)
+{
+	/* Relaxed: a hint. */
+	if (load_relaxed(&arena->has_no_huge))
+		return NULL;
+	/* No fork goes by meanwhile. */
+	mutex_lock(&arena->tcache_lock);
+	struct arena_huge *huge = arena_huge(arena);
+	if (huge == NULL && (huge = new_huge(arena)) != NULL)
+		store_release(&arena->huge, huge);
+	store_relaxed(&arena->has_no_huge, huge == NULL);
+	mutex_unlock(&arena->tcache_lock);
+	/* Who has set it meanwhile may not have seen the new one. */
+	const ssize_t ms = pac_decay_ms(&arena->pac, DECAY_DIRTY);
+	if (huge != NULL && ms != load_relaxed(&huge->hpa.decay_ms)) {
+		sec_set_decay_ms(&huge->sec, ms);
+		hpa_set_decay_ms(&huge->hpa, ms);
+	}
+	return huge;
+}
+
 bool
 arena_pages_init(struct arena *arena)
 {
 	if (!pac_init(&arena->pac, &arena->backlogs, arena->index, &arena->ehooks,
 		&arena->edata_pool))
 		return false;
-	arena->huge = new_huge(arena);
+	arena->may_have_huge = may_have_huge(arena);
 	arena_defer_init(arena);
 	return true;
 }
@@ -69,11 +90,12 @@ arena_pages_init(struct arena *arena)
 void
 arena_pages_destroy(struct arena *arena)
 {
+	struct arena_huge *huge = arena_huge(arena);
 	bool deferred = false;
 
-	if (arena->huge != NULL) {
-		sec_flush(&arena->huge->sec, &deferred);
-		hpa_destroy(&arena->huge->hpa);
+	if (huge != NULL) {
+		sec_flush(&huge->sec, &deferred);
+		hpa_destroy(&huge->hpa);
 	}
 	pac_destroy(&arena->pac, &arena_get(0)->pac);
 }
@@ -82,7 +104,7 @@ arena_pages_destroy(struct arena *arena)
 static struct pai *
 pai_of(struct arena *arena, const struct edata *e)
 {
-	return e->hpa ? &arena->huge->sec.pai : &arena->pac.pai;
+	return e->hpa ? &arena_huge(arena)->sec.pai : &arena->pac.pai;
 }
 
 /* What has been found to do later is noted. */
@@ -97,14 +119,14 @@ note(struct arena *arena, bool deferred)
 static void
 count_active(struct arena *arena, size_t bytes)
 {
-	if (arena->huge != NULL)
+	if (arena->may_have_huge)
 		fetch_add_relaxed(&arena->active_pages, bytes / os_page_size);
 }
 
 static void
 count_inactive(struct arena *arena, size_t bytes)
 {
-	if (arena->huge != NULL)
+	if (arena->may_have_huge)
 		fetch_sub_relaxed(&arena->active_pages, bytes / os_page_size);
 }
 
@@ -119,10 +141,11 @@ is_small(struct arena *arena)
 static struct edata *
 alloc_from_huge(struct arena *arena, const struct page_request *request, bool *deferred)
 {
-	struct arena_huge *huge = arena->huge;
+	struct arena_huge *huge;
 
-	if (huge == NULL || is_small(arena) || !hpa_serves(&huge->hpa, request)
-	    || !ehooks_are_default(&arena->ehooks))
+	if (!arena->may_have_huge || is_small(arena)
+	    || ((huge = arena_huge(arena)) == NULL && (huge = begin_huge(arena)) == NULL)
+	    || !hpa_serves(&huge->hpa, request) || !ehooks_are_default(&arena->ehooks))
 		return NULL;
 	return huge->sec.pai.alloc(&huge->sec.pai, request, deferred);
 }
@@ -177,8 +200,9 @@ size_t
 arena_pages_dirty(struct arena *arena)
 {
 	const size_t dirty = pac_dirty_pages(&arena->pac);
+	struct arena_huge *huge = arena_huge(arena);
 
-	return arena->huge == NULL ? dirty : dirty + hpa_dirty_pages(&arena->huge->hpa);
+	return huge == NULL ? dirty : dirty + hpa_dirty_pages(&huge->hpa);
 }
 
 size_t
@@ -187,22 +211,22 @@ arena_pages_charged(struct arena *arena)
 	struct pac_stats *s = &arena->pac.stats;
 	/* Relaxed: counters. */
 	const size_t bytes = load_relaxed(&s->mapped) - load_relaxed(&s->pinned_mapped);
+	struct arena_huge *huge = arena_huge(arena);
 
-	return arena->huge == NULL
-	    ? bytes
-	    : bytes + hpa_touched_pages(&arena->huge->hpa) * os_page_size;
+	return huge == NULL ? bytes
+			    : bytes + hpa_touched_pages(&huge->hpa) * os_page_size;
 }
 
 uint64_t
 arena_pages_purged(struct arena *arena)
 {
+	struct arena_huge *huge = arena_huge(arena);
 	uint64_t n = 0;
 
 	/* Relaxed: counters. */
 	for (unsigned k = 0; k < DECAY_KINDS; k++)
 		n += load_relaxed(&arena->pac.stats.purged[k].n_pages);
-	return arena->huge == NULL ? n
-				   : n + load_relaxed(&arena->huge->hpa.n_purged_pages);
+	return huge == NULL ? n : n + load_relaxed(&huge->hpa.n_purged_pages);
 }
 
 /* ---- checks and forks ------------------------------------------------------------------------ */
@@ -210,34 +234,36 @@ arena_pages_purged(struct arena *arena)
 void
 arena_pages_check_shared(struct arena *arena)
 {
+	struct arena_huge *huge = arena_huge(arena);
+
 	pac_check_caches(&arena->pac);
-	if (arena->huge == NULL)
+	if (huge == NULL)
 		return;
-	sec_check(&arena->huge->sec);
-	hpa_check(&arena->huge->hpa);
+	sec_check(&huge->sec);
+	hpa_check(&huge->hpa);
 }
 
 void
 arena_pages_check(struct arena *arena)
 {
+	struct arena_huge *huge = arena_huge(arena);
 	struct sec_stats cached = { 0 };
 
 	pac_check(&arena->pac);
 	/* What a fork froze is counted by nobody any more. */
-	if (arena->huge == NULL || arena->huge->hpa.epoch != 0)
+	if (huge == NULL || huge->hpa.epoch != 0)
 		return;
-	sec_gather(&arena->huge->sec, &cached);
+	sec_gather(&huge->sec, &cached);
 	/* What the cache holds is in use for the one behind it, and for nobody else. */
 	assert(load_relaxed(&arena->active_pages)
 	    == load_relaxed(&arena->pac.stats.active_pages)
-		+ load_relaxed(&arena->huge->hpa.active_pages)
-		- cached.bytes / os_page_size);
+		+ load_relaxed(&huge->hpa.active_pages) - cached.bytes / os_page_size);
 }
 
 void
 arena_pages_fork_prepare(struct arena *arena, enum lock_rank rank)
 {
-	struct arena_huge *huge = arena->huge;
+	struct arena_huge *huge = arena_huge(arena);
 
 	if (rank == RANK_DECAY || rank == RANK_GROW || rank == RANK_ECACHE)
 		pac_fork_prepare(&arena->pac, rank);
@@ -250,19 +276,23 @@ arena_pages_fork_prepare(struct arena *arena, enum lock_rank rank)
 void
 arena_pages_fork_parent(struct arena *arena)
 {
+	struct arena_huge *huge = arena_huge(arena);
+
 	pac_fork_parent(&arena->pac);
-	if (arena->huge == NULL)
+	if (huge == NULL)
 		return;
-	hpa_fork_parent(&arena->huge->hpa);
-	sec_fork_parent(&arena->huge->sec);
+	hpa_fork_parent(&huge->hpa);
+	sec_fork_parent(&huge->sec);
 }
 
 void
 arena_pages_fork_child(struct arena *arena)
 {
+	struct arena_huge *huge = arena_huge(arena);
+
 	pac_fork_child(&arena->pac);
-	if (arena->huge == NULL)
+	if (huge == NULL)
 		return;
-	hpa_fork_child(&arena->huge->hpa);
-	sec_fork_child(&arena->huge->sec);
+	hpa_fork_child(&huge->hpa);
+	sec_fork_child(&huge->sec);
 }

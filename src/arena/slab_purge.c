@@ -20,7 +20,8 @@ slab_may_be_purged(const struct edata *e)
 bool
 slab_purge_is_worth_it(const struct edata *e)
 {
-	return !e->hpa || hpa_lets_purge_inside(&arena_of(e)->huge->hpa, e->pageslab);
+	return !e->hpa
+	    || hpa_lets_purge_inside(&arena_huge(arena_of(e))->hpa, e->pageslab);
 }
 
 void

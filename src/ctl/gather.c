@@ -55,9 +55,10 @@ arena_mutex(struct arena *arena, enum arena_mutex which)
 	case ARENA_MUTEX_tcache_list: return &arena->tcache_lock;
 	case ARENA_MUTEX_extents_pinned: return &arena->pac.pinned.lock;
 	case ARENA_MUTEX_hpa_shard:
-		return arena->huge == NULL ? NULL : &arena->huge->hpa.lock;
+		return arena_huge(arena) == NULL ? NULL : &arena_huge(arena)->hpa.lock;
 	case ARENA_MUTEX_hpa_shard_grow:
-		return arena->huge == NULL ? NULL : &arena->huge->hpa.grow_lock;
+		return arena_huge(arena) == NULL ? NULL
+						 : &arena_huge(arena)->hpa.grow_lock;
 	case ARENA_MUTEX_hpa_sec: return NULL;
 	case ARENA_MUTEXES: break;
 	}
@@ -81,8 +82,9 @@ gather_reset_mutexes(struct arena *arena)
 		reset_mutex(arena_mutex(arena, (enum arena_mutex)i));
 	for (unsigned i = 0; i < SC_NOWNED; i++)
 		reset_mutex(&arena->bins[i].lock);
-	if (arena->huge != NULL)
-		gather_reset_sec_mutex(&arena->huge->sec);
+	struct arena_huge *huge = arena_huge(arena);
+	if (huge != NULL)
+		gather_reset_sec_mutex(&huge->sec);
 }
 
 /* ---- Slabs. ---- */
@@ -471,8 +473,8 @@ gather_arena(struct arena *arena, struct arena_record *r)
 	gather_large(arena, r);
 	sum_classes(r);
 	gather_pages(arena, &r->arena);
-	const size_t untouched =
-	    arena->huge == NULL ? 0 : gather_hpa(&arena->huge->hpa, &arena->huge->sec, r);
+	struct arena_huge *huge = arena_huge(arena);
+	const size_t untouched = huge == NULL ? 0 : gather_hpa(&huge->hpa, &huge->sec, r);
 	gather_ecache(&arena->pac.dirty, r);
 	gather_ecache(&arena->pac.muzzy, r);
 	gather_ecache(&arena->pac.retained, r);
@@ -496,6 +498,6 @@ gather_arena(struct arena *arena, struct arena_record *r)
 		if (m != NULL)
 			gather_mutex(m, &r->mutexes[i]);
 	}
-	if (arena->huge != NULL)
-		gather_sec_mutex(&arena->huge->sec, &r->mutexes[ARENA_MUTEX_hpa_sec]);
+	if (huge != NULL)
+		gather_sec_mutex(&huge->sec, &r->mutexes[ARENA_MUTEX_hpa_sec]);
 }

@@ -57,7 +57,7 @@ TEST(an_arena_made_with_hooks_has_neither_huge_pages_nor_guards)
 {
 	region_reset(test_seed());
 	const unsigned index = new_arena(&region.hooks, METADATA_TOO);
-	CHECK(arena_get(index)->huge == NULL);
+	CHECK(!arena_get(index)->may_have_huge);
 	make_objects(index);
 	CHECK_EQ(count(is_guarded), 0);
 	CHECK_EQ(count(is_in_page_slab), 0);
@@ -96,7 +96,7 @@ TEST(an_arena_that_gets_hooks_goes_on_without_either_and_gives_back_what_it_had)
 {
 	const unsigned index = new_arena(NULL, METADATA_ELSEWHERE);
 	struct arena *arena = arena_get(index);
-	const bool has_huge = arena->huge != NULL;
+	const bool has_huge = arena->may_have_huge;
 
 	make_objects(index);
 	CHECK(count(is_large_and_guarded) != 0);

@@ -117,7 +117,11 @@ static void
 note_events(unsigned index)
 {
 	const struct arena *arena = arena_get(index);
-	const struct hpa_stats *stats = &arena->huge->hpa.stats;
+	const struct arena_huge *huge = arena == NULL ? NULL : arena_huge(arena);
+
+	if (huge == NULL)
+		return;
+	const struct hpa_stats *stats = &huge->hpa.stats;
 
 	shared->n_hugifies += stats->n_hugifies;
 	shared->n_dehugifies += stats->n_dehugifies;
@@ -146,8 +150,7 @@ use_arena(unsigned index)
 	for (unsigned i = 0; i < OBJECTS; i++)
 		if (i % 16 != 0)
 			allocate(index, i);
-	if (arena_get(index)->huge != NULL)
-		note_events(index);
+	note_events(index);
 	(void)arena_node(index, "reset");
 	arena_check(arena_get(index));
 	allocate(index, 0);

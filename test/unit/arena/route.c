@@ -26,7 +26,7 @@ begin(size_t from)
 	opt.hpa_start_huge_from = from;
 	arena_pages_boot();
 	REQUIRE(t_mallctl("arenas.create", &index_, &length, NULL, 0) == 0);
-	REQUIRE(arena_get(index_)->huge != NULL);
+	REQUIRE(arena_get(index_)->may_have_huge);
 	return arena_get(index_);
 }
 
@@ -97,7 +97,7 @@ TEST(an_arena_asks_for_huge_pages_as_long_as_it_is_not_small)
 		give_back(i);
 	CHECK_EQ(active(arena), 0);
 	run("purge");
-	CHECK_EQ(load_relaxed(&arena->huge->hpa.active_pages), 0);
+	CHECK_EQ(load_relaxed(&arena_huge(arena)->hpa.active_pages), 0);
 	take(0);
 	CHECK(!is_in_pageslab(0));
 	give_back(0);
@@ -110,7 +110,7 @@ TEST(from_0_on_is_always_and_nothing_is_asked_to_be_huge_at_once)
 		struct arena *arena = begin(from);
 		take(0);
 		CHECK(is_in_pageslab(0));
-		CHECK_EQ(arena->huge->hpa.options.grows_huge, from != 0);
+		CHECK_EQ(arena_huge(arena)->hpa.options.grows_huge, from != 0);
 		give_back(0);
 		end();
 	}
@@ -124,6 +124,24 @@ TEST(an_arena_that_is_never_large_has_no_pageslab)
 		take(i);
 	for (unsigned i = 0; i < OBJECTS; i++)
 		give_back(i);
-	CHECK_EQ(load_relaxed(&arena->huge->hpa.n_pageslabs), 0);
+	CHECK(arena_huge(arena) == NULL);
+	end();
+}
+
+TEST(the_huge_page_allocator_begins_with_the_arenas_decay_time)
+{
+	struct arena *arena = begin(FROM);
+	ssize_t ms = 1234;
+	char name[64];
+
+	snprintf(name, sizeof name, "arena.%u.dirty_decay_ms", index_);
+	CHECK_EQ(t_mallctl(name, NULL, NULL, &ms, sizeof ms), 0);
+	CHECK(arena_huge(arena) == NULL);
+	for (unsigned i = 0; i < OBJECTS; i++)
+		take(i);
+	REQUIRE(arena_huge(arena) != NULL);
+	CHECK_EQ(load_relaxed(&arena_huge(arena)->hpa.decay_ms), 1234);
+	for (unsigned i = 0; i < OBJECTS; i++)
+		give_back(i);
 	end();
 }

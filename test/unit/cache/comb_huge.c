@@ -92,11 +92,11 @@ drop_most(unsigned first)
 TEST(a_few_sparse_slabs_leave_a_huge_page_whole_and_many_do_not)
 {
 	struct tcache *tc = own_tcache();
-	struct arena_huge *huge = thread_self->arena->huge;
 
+	fill();
+	struct arena_huge *huge = arena_huge(thread_self->arena);
 	if (huge == NULL)
 		SKIP("no huge page allocator here");
-	fill();
 	if (emap_lookup(objects[OBJECTS - 1])->size < 4 * os_page_size)
 		SKIP("a slab has few pages");
 	const uint64_t n_small = huge->hpa.stats.n_dehugifies;
@@ -132,11 +132,11 @@ TEST(a_few_sparse_slabs_leave_a_huge_page_whole_and_many_do_not)
 TEST(slabs_that_wait_are_forgotten_when_they_are_shared)
 {
 	struct tcache *tc = own_tcache();
-	struct arena_huge *huge = thread_self->arena->huge;
 
+	fill();
+	struct arena_huge *huge = arena_huge(thread_self->arena);
 	if (huge == NULL)
 		SKIP("no huge page allocator here");
-	fill();
 	drop_some(tc);
 	CHECK(waiting(&huge->hpa) != 0);
 	tcache_share_slabs(tc);
