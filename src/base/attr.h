@@ -41,12 +41,12 @@
 #define AS_IT_IS(x) __asm__("" : "+r"(x))
 
 /* A big table: the linker sorts by name, so those come behind all small variables, which
- * then lie side by side on the page where .data ends. */
+ * then lie side by side. */
 #define BULKY ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.bulky")))
-/* A table whose beginning is used early: between these and those. */
-#define BULKY_BESIDE ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.beside")))
+/* A table of which every process reads the beginning: before those variables, on that page. */
+#define BULKY_BESIDE ALIGNED(CACHE_LINE) __attribute__((section(".bss.aa.beside")))
 /* Tables that every process writes as it starts, and behind them one whose beginning it writes: on
- * one page, since the one of .data is full. */
+ * the page where those variables are then. */
 #define EARLY_TABLE ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.boot")))
 #define BULKY_BEHIND_EARLY \
 	ALIGNED(CACHE_LINE) __attribute__((section(".bss.zz.boot.bulky")))
