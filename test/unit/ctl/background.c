@@ -160,9 +160,11 @@ TEST(what_is_oversize_is_purged_by_the_worker_and_not_by_who_frees_it)
 	for (unsigned i = 0; i < arenas_automatic(); i++)
 		if (arena_get(i) != NULL)
 			pac_set_oversize_threshold(&arena_get(i)->pac, (size_t)1 << 20);
-	set_decay_ms(500);
+	/* The worker must not have begun before this thread looks. */
+	set_decay_ms(1000 * 1000);
 	free_much((size_t)8 << 20);
 	CHECK(dirty_pages() >= ((size_t)8 << 20) / os_page_size);
+	set_decay_ms(500);
 	CHECK(becomes_clean_within(10 * SECOND));
 	for (unsigned i = 0; i < arenas_automatic(); i++)
 		if (arena_get(i) != NULL)
