@@ -184,16 +184,35 @@ realloc_zero(void *p)
 	}
 }
 
+/* An own region that does not stay, to another region or a large object; NULL: no memory. */
+static void *
+move_own(void *p, const struct edata *e, size_t size)
+{
+	const size_t old = slab_region_size(e);
+
+	if (size < old && size_usable(size) == old)
+		return p;
+	void *new = alloc_malloc(size);
+	if (LIKELY(new != NULL)) {
+		memcpy(new, p, min_size(old, size));
+		alloc_free(p);
+	}
+	return new;
+}
+
 static NOINLINE void *
 realloc_other(void *p, size_t size)
 {
+	const struct edata *e = record_inline(p);
+
 	if (p == NULL) {
 		void *new = alloc_malloc(size);
 		return LIKELY(new != NULL) ? new : alloc_failed("realloc");
 	}
 	if (UNLIKELY(size == 0))
 		return realloc_zero(p);
-	return alloc_resize(p, size);
+	void *moved = edata_is_owned_by(e, thread_tcache) ? move_own(p, e, size) : NULL;
+	return LIKELY(moved != NULL) ? moved : alloc_resize(p, size);
 }
 
 /* On the hit path an own region stays; NULL is nobody's, and 0 bytes are too few to stay for. */
