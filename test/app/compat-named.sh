@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # BIND: a zone served by several threads, reloaded and transferred.  It makes an arena for each kind
 # of memory (arenas.create, mallocx with flags, arena.<i>.destroy).
-LIMIT=60
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need_compat named
 need dig

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # nghttp2's server and clients: HTTP/2 with many streams at once.
-LIMIT=60
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need_compat nghttpd
 need nghttp

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Redis as Debian builds it, for libjemalloc.so.2: what it asks of that library beyond malloc.
-LIMIT=60
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need_compat redis-server
 need redis-benchmark

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Varnish: serves from a back end, and then from its cache, whose objects are malloc's.
-LIMIT=60
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need_compat varnishd
 need varnishadm

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # A repository made, cloned, repacked and read, once on libc and once on the library.
-LIMIT=120
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need git
 need perl

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The JVM keeps its own heap, but its compiler, its threads and its native buffers use malloc.
-LIMIT=120
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need java
 

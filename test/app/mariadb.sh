@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # MariaDB on the preloaded library: it asks mallctl which allocator it has, and says so.
-LIMIT=120
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need mariadbd
 need mariadb-install-db

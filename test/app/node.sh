@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What a build does: read and write many files, parse JSON, big buffers, workers, compression.
-LIMIT=90
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need node
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-LIMIT=60
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need perl
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # CPython's own tests; PYTHONMALLOC=malloc makes every object a malloc.
-LIMIT=300
+LIMIT=480
 . "$(dirname "$0")/lib.sh"
 
 python=/usr/bin/python3  # Debian's: the tests must be of the same build.

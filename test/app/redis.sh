@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # A server under load on a local socket only; a BGSAVE (fork) while it writes; the dump checked.
-LIMIT=120
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need redis-server
 need redis-benchmark

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # About 500 MB of rows and indexes pushed through a database.
-LIMIT=120
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need sqlite3
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # stress-ng checks what it wrote into its blocks (--verify), and its own exit status says so.
-LIMIT=180
+LIMIT=240
 . "$(dirname "$0")/lib.sh"
 need stress-ng
 
