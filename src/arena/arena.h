@@ -289,7 +289,8 @@ arena_guards_slab(struct arena *arena)
 }
 
 /* A new slab, not in any list; NULL: out of memory. Counted in its bin. */
-struct edata *arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner);
+struct edata *arena_slab_new(struct arena *arena, unsigned szind, unsigned worth,
+    struct tcache *owner);
 /* An owned slab without live regions, out of every list of its owner, becomes one of another class
  * with slabs of the same size.  False: out of memory; nothing changed. */
 bool arena_slab_recast(struct arena *arena, struct edata *e, unsigned szind);

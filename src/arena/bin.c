@@ -29,9 +29,11 @@ bin_init(struct bin *bin, unsigned szind)
 static void
 enlist(struct bin *bin, struct edata *e, struct tcache *owner)
 {
+	const unsigned worth = slab_worth(e);
+
 	mutex_lock(&bin->lock);
-	bin->stats.n_slabs++;
-	bin->stats.cur_slabs++;
+	bin->stats.n_slabs += worth;
+	bin->stats.cur_slabs += worth;
 	e->epoch = bin->epoch;
 	/* Relaxed: regions reach other threads through the program's own synchronisation. */
 	store_relaxed(&e->owner, owner);
@@ -43,28 +45,29 @@ enlist(struct bin *bin, struct edata *e, struct tcache *owner)
 }
 
 struct edata *
-arena_slab_new(struct arena *arena, unsigned szind, struct tcache *owner)
+arena_slab_new(struct arena *arena, unsigned szind, unsigned worth, struct tcache *owner)
 {
 	const struct slab_geometry *geometry = &slab_geometry[szind];
+	const unsigned nregs = worth * geometry->nregs;
 	const struct page_request request = {
-		.size = geometry->slab_size,
+		.size = (size_t)worth * geometry->slab_size,
 		.alignment = os_page_size,
 		.use = USE_SLAB,
 		.szind = (uint8_t)szind,
 		.guarded = arena_guards_slab(arena),
 	};
 
-	uint64_t *bitmap =
-	    base_alloc(arena->base, bitmap_bytes(geometry->nregs), CACHE_LINE);
+	assert(worth != 0 && worth <= geometry->grown);
+	uint64_t *bitmap = base_alloc(arena->base, bitmap_bytes(nregs), CACHE_LINE);
 	if (bitmap == NULL)
 		return NULL;
 	struct edata *e = arena_pages_alloc(arena, &request);
 	if (e == NULL) {
-		base_free(arena->base, bitmap, bitmap_bytes(geometry->nregs));
+		base_free(arena->base, bitmap, bitmap_bytes(nregs));
 		return NULL;
 	}
 	e->bitmap = bitmap;
-	e->nregs = geometry->nregs;
+	e->nregs = (uint16_t)nregs;
 	e->free = NULL;
 	e->need = 0;
 	e->carved = 0;
@@ -92,7 +95,7 @@ delist(struct bin *bin, struct edata *e)
 	struct tcache *owner = load_relaxed(&e->owner);
 	if (owner != NULL)
 		unlist_owned_locked(bin, e);
-	bin->stats.cur_slabs--;
+	bin->stats.cur_slabs -= slab_worth(e);
 	mutex_unlock(&bin->lock);
 	return owner;
 }
@@ -117,13 +120,15 @@ bool
 arena_slab_recast(struct arena *arena, struct edata *e, unsigned szind)
 {
 	const struct slab_geometry *geometry = &slab_geometry[szind];
+	const unsigned worth = slab_worth(e), nregs = worth * geometry->nregs;
 
-	assert(e->size == geometry->slab_size && load_relaxed(&e->remote) == 0);
-	if (!resize_bitmap(arena, e, geometry->nregs))
+	assert(e->size == (size_t)worth * geometry->slab_size);
+	assert(load_relaxed(&e->remote) == 0);
+	if (worth > geometry->grown || !resize_bitmap(arena, e, nregs))
 		return false;
 	struct tcache *owner = delist(&arena->bins[e->szind], e);
 	e->szind = (uint8_t)szind;
-	e->nregs = geometry->nregs;
+	e->nregs = (uint16_t)nregs;
 	e->free = NULL;
 	e->need = 0;
 	e->carved = 0;
@@ -243,7 +248,7 @@ bin_fill(struct arena *arena, unsigned szind, unsigned n, void **chain)
 		if (taken != 0)
 			break;
 		mutex_unlock(&bin->lock);
-		fresh = arena_slab_new(arena, szind, NULL);
+		fresh = arena_slab_new(arena, szind, 1, NULL);
 		if (fresh == NULL)
 			return 0;
 		mutex_lock(&bin->lock);
@@ -351,7 +356,7 @@ bin_check(struct arena *arena, struct bin *bin)
 	if (bin->current != NULL) {
 		slab_check(bin->current);
 		live += bin->current->need;
-		slabs++;
+		slabs += slab_worth(bin->current);
 	}
 	for (const struct heap_node *n = heap_min(&bin->partial); n != NULL;
 	     n = heap_next(n)) {
@@ -360,7 +365,7 @@ bin_check(struct arena *arena, struct bin *bin)
 		assert(e->slab_state == SLAB_SHARED_PARTIAL);
 		assert(e->need != 0 && e->need < e->nregs);
 		live += e->need;
-		slabs++;
+		slabs += slab_worth(e);
 	}
 	LIST_FOR_EACH (l, &bin->full) {
 		const struct edata *e = LIST_ENTRY(l, struct edata, link);
@@ -368,12 +373,12 @@ bin_check(struct arena *arena, struct bin *bin)
 		assert(e->slab_state == SLAB_SHARED_FULL);
 		assert(e->need == e->nregs);
 		live += e->need;
-		slabs++;
+		slabs += slab_worth(e);
 	}
 	LIST_FOR_EACH (l, &bin->owned) {
 		const struct edata *e = LIST_ENTRY(l, struct edata, bin_link);
 		assert(load_relaxed(&e->owner) != NULL && e->szind == bin->szind);
-		slabs++;
+		slabs += slab_worth(e);
 	}
 	/* Frozen slabs' regions stay counted. */
 	assert(live <= bin->stats.cur_regs);

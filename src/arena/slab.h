@@ -73,6 +73,13 @@ slab_is_region(const struct edata *e, const void *p)
 	return index < e->nregs && slab_region(e, index) == p;
 }
 
+/* Slabs of its class that it is worth; see SLAB_GROWN_MAX. */
+static inline unsigned
+slab_worth(const struct edata *e)
+{
+	return e->nregs / slab_geometry[e->szind].nregs;
+}
+
 static inline unsigned
 slab_bitmap_words(const struct edata *e)
 {
@@ -105,7 +112,7 @@ slab_live(const struct edata *e)
 {
 	/* A full slab's need counts down from `wake'; so many have come back. */
 	if (e->slab_state == SLAB_FULL)
-		return e->nregs - (slab_geometry[e->szind].wake - e->need);
+		return e->nregs - (slab_wake(e->nregs) - e->need);
 	return e->need + slab_target(e->slab_state, e->nregs);
 }
 

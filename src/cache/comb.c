@@ -75,12 +75,11 @@ first_halvings(unsigned szind)
 /* The state in which a slab with so many live regions is watched: for the next halving that
  * leaves a page free with some likelihood. */
 static unsigned
-watch_for(unsigned szind, unsigned live)
+watch_for(const struct edata *e, unsigned live)
 {
-	const unsigned nregs = slab_geometry[szind].nregs;
-	unsigned halvings = first_halvings(szind);
+	unsigned halvings = first_halvings(e->szind);
 
-	while (nregs >> halvings >= live)
+	while ((unsigned)e->nregs >> halvings >= live)
 		halvings++;
 	return SLAB_WATCHED + halvings;
 }
@@ -95,7 +94,7 @@ tcache_watches(const struct tcache *tc)
 static void
 rewatch(struct edata *e, unsigned live)
 {
-	e->slab_state = (uint8_t)watch_for(e->szind, live);
+	e->slab_state = (uint8_t)watch_for(e, live);
 	e->need = live - slab_target(e->slab_state, e->nregs);
 	assert(e->need != 0);
 }

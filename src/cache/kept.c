@@ -163,12 +163,12 @@ tcache_kept_take(struct tcache *tc, unsigned szind)
 	let_go(tc);
 	if (e == NULL)
 		return NULL;
-	tc->owned_bytes += e->size;
 	tc->shrunk_bytes = 0;
 	/* The arena would take ten times as long to find a new one. */
-	if (e->szind == szind || arena_slab_recast(arena_of(e), e, szind))
+	if (e->szind == szind || arena_slab_recast(arena_of(e), e, szind)) {
+		tcache_gains(tc, e);
 		return e;
-	tc->owned_bytes -= e->size;
+	}
 	arena_slab_delete(arena_of(e), e);
 	return NULL;
 }
@@ -243,7 +243,7 @@ tcache_kept_put(struct tcache *tc, struct edata *e)
 	const bool fits = has_slots_held(tc, e);
 	if (fits) {
 		push_held(tc, e);
-		tc->owned_bytes -= e->size;
+		tcache_loses(tc, e);
 	}
 	/* Relaxed: see the head of kept.h. */
 	const bool is_news = !load_relaxed(&tc->arena->has_kept);

@@ -92,7 +92,7 @@ share_list(struct tcache *tc, struct list *slabs)
 	while ((l = list_pop_front(slabs)) != NULL) {
 		struct edata *e = LIST_ENTRY(l, struct edata, link);
 		const unsigned live = slab_live(e);
-		tc->owned_bytes -= e->size;
+		tcache_loses(tc, e);
 		if (e->slab_state >= SLAB_UNCOMBED)
 			slab_count_not_sparse(e);
 		arena_slab_share(arena_of(e), e, live);

@@ -82,7 +82,7 @@ retire_current(struct tcache_class *k)
 		return;
 	assert(e->free == NULL && e->carved == e->nregs && e->need == e->nregs);
 	e->slab_state = SLAB_FULL;
-	e->need = slab_geometry[e->szind].wake;
+	e->need = slab_wake(e->nregs);
 	list_push_back(&k->full, &e->link);
 	k->current = NULL;
 }
@@ -117,6 +117,35 @@ tcache_empty_share(const struct tcache *tc)
 	return max_size(min_size(owned, most), TCACHE_EMPTY_MIN);
 }
 
+/*
+ * What a new slab of a class shall be worth: a share of what the thread owns of it.  Where many are
+ * used, fewer and larger ones cost less; where few are, they cost no memory.
+ */
+static unsigned
+worth_of_new(const struct tcache *tc, unsigned szind)
+{
+	const unsigned most = slab_geometry[szind].grown,
+		       kib = tc->classes[szind].owned_kib / TCACHE_GROWTH,
+		       share = kib / (slab_geometry[szind].slab_size >> 10);
+	unsigned worth = 1;
+
+	/* Slots are of slabs as they are told. */
+	if (tc->shape != NULL)
+		return 1;
+	while (worth < most && worth < share)
+		worth *= 2;
+	return worth;
+}
+
+static struct edata *
+new_slab(struct tcache *tc, unsigned szind)
+{
+	const unsigned worth = worth_of_new(tc, szind);
+	struct edata *e = arena_slab_new(tc->arena, szind, worth, tc);
+
+	return e == NULL && worth != 1 ? arena_slab_new(tc->arena, szind, 1, tc) : e;
+}
+
 static void *
 refill_from_arena(struct tcache *tc, unsigned szind)
 {
@@ -132,12 +161,12 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 	}
 	if (UNLIKELY(tc->sparse_bytes != 0))
 		tcache_comb_for_growth(tc, slab_geometry[szind].slab_size);
-	struct edata *e = is_served ? arena_slab_new(tc->arena, szind, tc) : NULL;
+	struct edata *e = is_served ? new_slab(tc, szind) : NULL;
 	if (e == NULL) {
 		tcache_flush(tc);
 		return take_shared(tc, szind);
 	}
-	tc->owned_bytes += e->size;
+	tcache_gains(tc, e);
 	tc->shrunk_bytes = 0;
 	tc->empty_limit = max_size(tc->empty_limit, tcache_empty_share(tc));
 	set_current(k, e);
@@ -206,7 +235,7 @@ keep_or_delete(struct tcache *tc, struct edata *e)
 {
 	if (tcache_kept_put(tc, e))
 		return;
-	tc->owned_bytes -= e->size;
+	tcache_loses(tc, e);
 	arena_slab_delete(arena_of(e), e);
 }
 
@@ -216,7 +245,7 @@ wake(struct tcache *tc, struct edata *e)
 {
 	struct tcache_class *k = &tc->classes[e->szind];
 
-	e->need = e->nregs - slab_geometry[e->szind].wake;
+	e->need = e->nregs - slab_wake(e->nregs);
 	if (e->need == 0) {
 		keep_or_delete(tc, e);
 		return;
@@ -287,6 +316,7 @@ tcache_check(struct tcache *tc)
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		struct tcache_class *k = &tc->classes[i];
 		unsigned listed = 0;
+		const size_t before = owned + sparse;
 		for (void *p = tc->list[i]; p != NULL; p = *(void **)p) {
 			const struct edata *e = emap_lookup(p);
 			assert(e != NULL && e->szind == i && slab_is_region(e, p));
@@ -324,6 +354,8 @@ tcache_check(struct tcache *tc)
 			slab_check(e);
 			owned += e->size;
 		}
+		assert(owned + sparse - before == (size_t)k->owned_kib << 10);
+		(void)before;
 	}
 	tcache_kept_check(tc);
 	assert(sparse == tc->sparse_bytes);

@@ -48,6 +48,8 @@
  * bytes, used in turn, push each other's pages out of the processor's first cache. */
 #define TCACHE_LONE_FILLS (CONFIG_HOSTILE ? 2 : 64)
 #define TCACHE_LONE_MAX ((size_t)20 << 10)
+/* A slab is worth at most so much of what is owned of its class: 1 / n, up to a power of two. */
+#define TCACHE_GROWTH (CONFIG_HOSTILE ? 1 : 16)
 /* Large objects kept: how many at most (see opt.tcache_nslots_large), how large each, how much in
  * all. */
 #define TCACHE_LARGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
@@ -76,7 +78,8 @@ struct tcache_class {
 	struct edata *empty; /* slabs without live regions, through link.next */
 	/* In the least of the classes with slabs of this size: how many such slabs they have
 	 * together, and the fewest since the last trimming. */
-	uint32_t n_empty, n_empty_low;
+	uint16_t n_empty, n_empty_low;
+	uint32_t owned_kib; /* of its slabs, but the empty ones; owner only */
 	/* Owner writes, all read. */
 	_Atomic(uint64_t) n_taken;   /* regions of own slabs that ever went to the list */
 	_Atomic(uint64_t) n_fills;   /* times that some went there */
@@ -163,6 +166,21 @@ void tcache_check(struct tcache *tc);
 
 /* A class's list was of one region time and again, and is empty: untouched ones go there. */
 void tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e);
+
+/* A slab comes into service, or leaves it. */
+static inline void
+tcache_gains(struct tcache *tc, const struct edata *e)
+{
+	tc->owned_bytes += e->size;
+	tc->classes[e->szind].owned_kib += (uint32_t)(e->size >> 10);
+}
+
+static inline void
+tcache_loses(struct tcache *tc, const struct edata *e)
+{
+	tc->owned_bytes -= e->size;
+	tc->classes[e->szind].owned_kib -= (uint32_t)(e->size >> 10);
+}
 
 static inline void
 tcache_count_taken(struct tcache_class *k, unsigned n)

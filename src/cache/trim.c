@@ -44,7 +44,7 @@ delete_current_if_free(struct tcache *tc, struct tcache_class *k)
 	if (e == NULL || e->need != 0)
 		return;
 	k->current = NULL;
-	tc->owned_bytes -= e->size;
+	tcache_loses(tc, e);
 	arena_slab_delete(arena_of(e), e);
 }
 

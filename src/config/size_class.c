@@ -125,6 +125,16 @@ slab_size_for(uint32_t reg_size, uint32_t page_size)
 	return first;
 }
 
+static uint16_t
+grown_most(uint32_t slab_size, unsigned nregs)
+{
+	unsigned n = 1;
+
+	while (2 * n * slab_size <= SLAB_GROWN_MAX && 2 * n * nregs <= SLAB_MAXREGS)
+		n *= 2;
+	return (uint16_t)n;
+}
+
 static void
 set_geometry(unsigned szind, uint32_t slab_size)
 {
@@ -136,9 +146,17 @@ set_geometry(unsigned szind, uint32_t slab_size)
 		.slab_size = slab_size,
 		.reg_size = reg_size,
 		.nregs = (uint16_t)nregs,
-		.wake = (uint16_t)max_size(1, min_size(nregs / 16, 8)),
+		.grown = grown_most(slab_size, (unsigned)nregs),
 		.reciprocal = (uint32_t)(rounded / reg_size),
 	};
+}
+
+/* Slabs of a size that somebody asked for stay so. */
+static void
+set_asked(unsigned szind, uint32_t slab_size)
+{
+	set_geometry(szind, slab_size);
+	slab_geometry[szind].grown = 1;
 }
 
 static void
@@ -174,7 +192,7 @@ size_class_set_slabs(const uint16_t *npages)
 			     most = min_size(SLAB_MAX,
 				 align_up(SLAB_MAXREGS * reg_size, page));
 		if (npages[i] != OPTION_LIST_UNSET)
-			set_geometry(i,
+			set_asked(i,
 			    (uint32_t)max_size(least, min_size(npages[i] * page, most)));
 	}
 	find_alike();

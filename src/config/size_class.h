@@ -54,11 +54,25 @@ struct slab_geometry {
 	uint32_t slab_size;  /* bytes, a multiple of the page */
 	uint32_t reg_size;   /* bytes of one region = the class's size */
 	uint16_t nregs;      /* regions in a slab, 1 .. SLAB_MAXREGS */
-	uint16_t wake;       /* frees that bring a full owned slab back into service */
+	uint16_t grown;      /* slabs that one is at most worth, a power of two */
 	uint32_t reciprocal; /* ceil(2^32 / reg_size): offset to index, >> 32 */
 };
 
 #define SLAB_MAXREGS 2048
+
+/*
+ * A slab may be worth several of its class: as many times as large, with as many times the
+ * regions, and counted as so many.  What follows from the number of regions alone follows
+ * from its own.
+ */
+#define SLAB_GROWN_MAX ((uint32_t)128 << 10)
+
+/* Frees that bring a full owned slab of so many regions back into service. */
+static inline unsigned
+slab_wake(unsigned nregs)
+{
+	return nregs < 32 ? 1 : nregs < 128 ? nregs / 16 : 8;
+}
 
 /* Index by szind, SC_NOWNED entries: geometry of the slabs of that class. */
 extern struct slab_geometry slab_geometry[SC_NOWNED];

@@ -60,20 +60,20 @@ count(struct sums *s, struct arena *arena, struct bin *bin)
 	mutex_lock(&bin->lock);
 	LIST_FOR_EACH (l, &bin->owned) {
 		const struct edata *e = LIST_ENTRY(l, struct edata, bin_link);
-		const size_t live = gather_live(e);
-		n_others++;
-		if (!is_current(e) && has_room(live, nregs)) {
-			n_slabs++;
+		const size_t live = gather_live(e), worth = slab_worth(e);
+		n_others += worth;
+		if (!is_current(e) && has_room(live, e->nregs)) {
+			n_slabs += worth;
 			n_live += live;
 		}
 	}
 	LIST_FOR_EACH (l, &bin->full)
-		n_full++;
+		n_full += slab_worth(LIST_ENTRY(l, struct edata, link));
 	/* The partly used shared ones, together. */
 	size_t shared_live = bin->stats.cur_regs - n_full * nregs;
 	n_others += n_full;
 	if (bin->current != NULL) {
-		n_others++;
+		n_others += slab_worth(bin->current);
 		shared_live -= bin->current->need;
 	}
 	if (bin->stats.cur_slabs > n_others) {
@@ -111,12 +111,12 @@ defrag_would_help(const void *p)
 	struct arena *arena = arena_of(e);
 	struct sums *s = &sums[e->szind][arena->index % PLACES];
 	const size_t nregs = slab_geometry[e->szind].nregs, live = gather_live(e);
-	if (!has_room(live, nregs))
+	if (!has_room(live, e->nregs))
 		return false;
 	if (!refresh(s, arena, &arena->bins[e->szind]))
 		return false;
 	const size_t n_slabs = load_relaxed(&s->n_slabs),
 		     n_live = load_relaxed(&s->n_live);
 	const size_t n_needed = (n_live + nregs - 1) / nregs;
-	return n_needed < n_slabs && live * n_slabs <= n_live;
+	return n_needed < n_slabs && live * n_slabs <= n_live * slab_worth(e);
 }

@@ -102,7 +102,7 @@ gather_live(const struct edata *e)
 	unsigned live = need + slab_target(state, nregs);
 
 	if (state == SLAB_FULL) {
-		const unsigned wake = slab_geometry[racy->szind].wake;
+		const unsigned wake = slab_wake(nregs);
 		live = need > wake ? nregs : nregs - (wake - need);
 	}
 	/* After `need', into which the owner takes them. */
@@ -133,18 +133,20 @@ gather_class_locked(const struct bin *bin, struct class_figures *f)
 {
 	const struct bin_stats *s = &bin->stats;
 	const struct slab_geometry *geometry = &slab_geometry[bin->szind];
-	size_t n_full = bin->current != NULL, n_owned = 0, n_owned_partial = 0,
-	       owned_live = 0, n_sparse = 0;
+	size_t n_full = 0, n_owned = 0, n_owned_partial = 0, owned_live = 0, n_sparse = 0;
 
+	if (bin->current != NULL)
+		n_full += slab_worth(bin->current);
 	LIST_FOR_EACH (l, &bin->full)
-		n_full++;
+		n_full += slab_worth(LIST_ENTRY(l, struct edata, link));
 	LIST_FOR_EACH (l, &bin->owned) {
 		const struct edata *e = LIST_ENTRY(l, struct edata, bin_link);
-		n_owned++;
-		n_owned_partial += is_partial(e);
+		const unsigned worth = slab_worth(e);
+		n_owned += worth;
+		n_owned_partial += is_partial(e) ? worth : 0;
 		const size_t live = gather_live(e);
 		owned_live += live;
-		n_sparse += live <= geometry->nregs >> LG_SPARSE;
+		n_sparse += live <= (size_t)e->nregs >> LG_SPARSE ? worth : 0;
 	}
 	f->owned_free = n_owned * geometry->nregs - owned_live;
 	f->sparse = n_sparse * geometry->slab_size;

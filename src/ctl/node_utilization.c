@@ -69,7 +69,7 @@ add_bin(const struct edata *e, struct use_verbose *use)
 	const struct gathered_bin bin = gather_bin(arena, e->szind);
 	arena_unpin(arena);
 	use->current_slab = bin.current;
-	use->bin_n_regs = bin.n_slabs * e->nregs;
+	use->bin_n_regs = bin.n_slabs * slab_geometry[e->szind].nregs;
 	use->bin_n_free = use->bin_n_regs - bin.n_live;
 }
 

@@ -34,7 +34,7 @@ struct extent {
 	struct edata *e;
 	uintptr_t addr;
 	size_t size;
-	unsigned szind;
+	unsigned szind, nregs;
 	enum extent_use use;
 	bool is_owned, is_kept;
 };
@@ -49,6 +49,7 @@ read_extent(struct edata *e)
 		.addr = racy->addr,
 		.size = racy->size,
 		.szind = racy->szind,
+		.nregs = racy->nregs,
 		.use = (enum extent_use)racy->use,
 		/* Relaxed: only whether there is one. */
 		.is_owned = load_relaxed(&e->owner) != NULL,
@@ -62,11 +63,13 @@ count_slab(struct resident *r, const struct extent *x, size_t resident)
 	if (x->szind >= SC_NOWNED)
 		return; /* it is something else by now */
 	const struct slab_geometry *g = &slab_geometry[x->szind];
-	const size_t n_live = gather_live(x->e);
+	size_t n_live = gather_live(x->e);
+
+	n_live = n_live < x->nregs ? n_live : x->nregs;
 
 	take(r, RESIDENT_LIVE, n_live * g->reg_size, &resident);
 	take(r, x->is_owned ? RESIDENT_OWNED_FREE : RESIDENT_SHARED_FREE,
-	    (g->nregs - n_live) * g->reg_size, &resident);
+	    (x->nregs - n_live) * g->reg_size, &resident);
 	take(r, RESIDENT_ROUNDING, resident, &resident);
 }
 

@@ -68,7 +68,8 @@ whole_empty_bins(struct arena *arena)
 		CHECK_EQ(bin->stats.cur_regs, 0);
 		CHECK(list_is_empty(&bin->owned) && list_is_empty(&bin->full));
 		CHECK(heap_is_empty(&bin->partial));
-		CHECK_EQ(bin->stats.cur_slabs, bin->current != NULL);
+		CHECK_EQ(bin->stats.cur_slabs,
+		    bin->current != NULL ? slab_worth(bin->current) : 0);
 		if (bin->current == NULL)
 			continue;
 		current += bin->current->size;

@@ -9,8 +9,10 @@
 
 #include "api/names.h"
 
+/* Slabs of one size. */
 const char *API(malloc_conf) =
-    "hpa:true,hpa_start_huge_from:1,hpa_hugify_style:lazy,hpa_dirty_mult:-1";
+    "hpa:true,hpa_start_huge_from:1,hpa_hugify_style:lazy,hpa_dirty_mult:-1,"
+    "slab_sizes:320-320:4";
 
 #define SIZE 320
 #define OBJECTS 40000                                /* of six huge pages */
@@ -70,8 +72,7 @@ purged(const struct hpa *hpa)
 static void
 drop_some(struct tcache *tc)
 {
-	const unsigned run =
-	    3u * slab_geometry[emap_lookup(objects[OBJECTS - 1])->szind].nregs;
+	const unsigned run = 3u * emap_lookup(objects[OBJECTS - 1])->nregs;
 
 	for (unsigned i = 0; i < OBJECTS; i++)
 		if (i / run % 20 == 0 && i % EACH != 0)

@@ -135,11 +135,11 @@ TEST(a_region_of_an_owned_slab_goes_to_its_owner)
 	void *p;
 
 	REQUIRE(tc != NULL && explicit_tcache_create(&id));
-	struct edata *e = arena_slab_new(arena_get(0), CLASS, tc);
+	struct edata *e = arena_slab_new(arena_get(0), CLASS, 1, tc);
 	REQUIRE(e != NULL);
 	e->slab_state = SLAB_CURRENT;
 	tc->classes[CLASS].current = e;
-	tc->owned_bytes += e->size;
+	tcache_gains(tc, e);
 	p = tcache_refill(tc, CLASS);
 	REQUIRE(p != NULL && emap_lookup(p) == e);
 	explicit_tcache_free(explicit_tcache_get(id), e, p);

@@ -2,6 +2,7 @@
 #include "harness/whole.h"
 
 #include "api/boot.h"
+#include "page/limit.h"
 
 #define CLASS 12
 
@@ -115,8 +116,7 @@ TEST(a_full_slab_serves_again_only_after_a_batch_of_frees)
 {
 	struct tcache *tc = new_tcache();
 	struct tcache_class *k = &tc->classes[CLASS];
-	const unsigned nregs = slab_geometry[CLASS].nregs,
-		       wake = slab_geometry[CLASS].wake;
+	const unsigned nregs = slab_geometry[CLASS].nregs, wake = slab_wake(nregs);
 	void *regions[SLAB_MAXREGS];
 	unsigned n = 0;
 
@@ -145,6 +145,130 @@ TEST(a_full_slab_serves_again_only_after_a_batch_of_frees)
 	tcache_flush(tc);
 	tcache_check(tc);
 	end_tcache(tc);
+}
+
+/* Slabs of the class that the thread's are worth. */
+static unsigned
+worth_owned(const struct tcache *tc)
+{
+	return tc->classes[CLASS].owned_kib / (slab_geometry[CLASS].slab_size >> 10);
+}
+
+/* Take regions of the class until a slab is worth as much as one can be; how many. */
+static unsigned
+take_until_grown(struct tcache *tc, void **all, unsigned most)
+{
+	const struct tcache_class *k = &tc->classes[CLASS];
+	const struct edata *last = NULL;
+	unsigned n = 0, owned = 0, worth = 1;
+
+	while (worth < slab_geometry[CLASS].grown && n < most) {
+		REQUIRE((all[n++] = take(tc, CLASS)) != NULL);
+		const struct edata *e = k->current;
+		if (e == last || e == NULL)
+			continue;
+		/* A new one is no more than the share of what there was, rounded up. */
+		worth = slab_worth(e);
+		CHECK(worth == 1 || worth / 2 < owned / TCACHE_GROWTH);
+		CHECK_EQ(e->size, worth * slab_geometry[CLASS].slab_size);
+		CHECK_EQ(worth_owned(tc), owned + worth);
+		owned += worth;
+		last = e;
+	}
+	return n;
+}
+
+static void *many[16384];
+
+TEST(slabs_grow_with_what_the_thread_has_of_the_class)
+{
+	struct tcache *tc = new_tcache();
+	const struct tcache_class *k = &tc->classes[CLASS];
+
+	if (slab_geometry[CLASS].grown == 1)
+		SKIP("slabs of pages of this size are large as they are");
+	CHECK_EQ(k->owned_kib, 0);
+	const unsigned n = take_until_grown(tc, many, COUNT_OF(many));
+	CHECK_EQ(slab_worth(k->current), slab_geometry[CLASS].grown);
+	/* They are counted as the slabs that they are worth. */
+	CHECK_EQ(arena_get(0)->bins[CLASS].stats.cur_slabs,
+	    worth_owned(tc) + (arena_get(0)->bins[CLASS].current != NULL));
+	tcache_check(tc);
+	arena_check_shared(arena_get(0));
+	for (unsigned i = 0; i < n; i++)
+		memset(many[i], (int)i, size_class_size(CLASS));
+	for (unsigned i = 0; i < n; i++) {
+		CHECK_EQ(*(unsigned char *)many[i], i & 255);
+		give(tc, many[i]);
+	}
+	tcache_check(tc);
+	tcache_flush(tc);
+	CHECK_EQ(k->owned_kib, 0);
+	end_tcache(tc);
+	whole_check_empty();
+}
+
+/* A thread that ends leaves them to all, and their bitmaps have room. */
+TEST(grown_slabs_can_be_shared)
+{
+	struct tcache *tc = new_tcache();
+
+	if (slab_geometry[CLASS].grown == 1)
+		SKIP("slabs of pages of this size are large as they are");
+	const unsigned n = take_until_grown(tc, many, COUNT_OF(many));
+	end_tcache(tc);
+	whole_check();
+	for (unsigned i = 0; i < n; i += 2)
+		give(tc, many[i]);
+	whole_check();
+	for (unsigned i = 1; i < n; i += 2)
+		give(tc, many[i]);
+	whole_check_empty();
+}
+
+TEST(slabs_do_not_grow_where_slots_are_counted)
+{
+	struct tcache *tc = new_tcache();
+	struct tcache_shape shape;
+	unsigned n = 0;
+
+	tcache_shape_copy(&shape, NULL);
+	tc->shape = &shape;
+	while (worth_owned(tc) < 4 * TCACHE_GROWTH && n < COUNT_OF(many)) {
+		REQUIRE((many[n++] = take(tc, CLASS)) != NULL);
+		const struct edata *e = tc->classes[CLASS].current;
+		CHECK(e == NULL || slab_worth(e) == 1);
+	}
+	while (n != 0)
+		give(tc, many[--n]);
+	tcache_flush(tc);
+	end_tcache(tc);
+	whole_check_empty();
+}
+
+/* With memory for a slab, but not for a larger one. */
+TEST(where_no_large_slab_is_to_be_had_a_usual_one_serves)
+{
+	struct tcache *tc = new_tcache();
+	struct tcache_class *k = &tc->classes[CLASS];
+	const size_t slab_size = slab_geometry[CLASS].slab_size;
+
+	if (slab_geometry[CLASS].grown == 1)
+		SKIP("slabs of pages of this size are large as they are");
+	unsigned n = take_until_grown(tc, many, COUNT_OF(many) / 2);
+	const struct edata *last = k->current;
+	while (k->current->carved != k->current->nregs || tc->list[CLASS] != NULL)
+		many[n++] = take(tc, CLASS);
+	arena_decay(arena_get(0), PURGE_EVERYTHING);
+	limit_set(LIMIT_HARD, limit_used() + slab_size);
+	REQUIRE((many[n++] = take(tc, CLASS)) != NULL);
+	limit_set(LIMIT_HARD, 0);
+	CHECK(k->current != last && slab_worth(k->current) == 1);
+	while (n != 0)
+		give(tc, many[--n]);
+	tcache_flush(tc);
+	end_tcache(tc);
+	whole_check_empty();
 }
 
 TEST(the_list_is_given_back_whole)

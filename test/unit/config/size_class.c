@@ -101,10 +101,22 @@ check_geometry(unsigned szind, size_t page)
 	CHECK((size_t)g->nregs * g->reg_size <= g->slab_size);
 	CHECK(g->nregs == SLAB_MAXREGS || (g->nregs + 1u) * g->reg_size > g->slab_size);
 	CHECK(g->nregs >= (g->reg_size <= 512 ? 32 : g->reg_size <= 2048 ? 16 : 8));
-	CHECK(g->wake >= 1 && g->wake <= 8 && g->wake <= g->nregs);
-	CHECK(g->wake == 1 || g->wake == 8 || g->wake == g->nregs / 16);
+	CHECK(is_pow2(g->grown) && g->grown * g->nregs <= SLAB_MAXREGS);
+	CHECK(g->grown == 1 || g->grown * g->slab_size <= SLAB_GROWN_MAX);
+	CHECK(2 * g->grown * g->nregs > SLAB_MAXREGS
+	    || 2 * g->grown * g->slab_size > SLAB_GROWN_MAX);
 	if (page == 4096)
 		CHECK(g->slab_size % g->reg_size <= g->slab_size / 32);
+}
+
+TEST(a_slab_wakes_after_a_sixteenth_of_its_regions_but_one_to_eight)
+{
+	for (unsigned nregs = 1; nregs <= SLAB_MAXREGS; nregs++) {
+		const unsigned wake = slab_wake(nregs);
+		CHECK(wake >= 1 && wake <= 8 && wake <= nregs);
+		CHECK(wake == 1 || wake == 8 || wake == nregs / 16);
+		CHECK((nregs < 32) == (wake == 1) && (nregs >= 128) == (wake == 8));
+	}
 }
 
 TEST(slab_geometry_keeps_its_bounds_on_every_page_size)
@@ -156,7 +168,8 @@ TEST(region_index_by_reciprocal_is_exact_at_every_offset)
 		for (unsigned i = 0; i < SC_NOWNED; i++) {
 			const struct slab_geometry *g = &slab_geometry[i];
 			uint64_t wrong = 0;
-			for (uint64_t offset = 0; offset < g->slab_size; offset++)
+			for (uint64_t offset = 0; offset < g->grown * g->slab_size;
+			     offset++)
 				wrong +=
 				    offset * g->reciprocal >> 32 != offset / g->reg_size;
 			CHECK_EQ(wrong, 0);
@@ -200,7 +213,7 @@ TEST(slabs_have_the_pages_that_are_asked_for_within_bounds)
 				    slab_wanted(g->reg_size, wanted[w], page_sizes[p]));
 				CHECK_EQ(g->nregs,
 				    min_size(g->slab_size / g->reg_size, SLAB_MAXREGS));
-				CHECK(g->nregs >= 1 && g->wake >= 1);
+				CHECK(g->nregs >= 1 && g->grown == 1);
 				CHECK_EQ((uint64_t)(g->slab_size - 1) * g->reciprocal
 					>> 32,
 				    (g->slab_size - 1) / g->reg_size);
