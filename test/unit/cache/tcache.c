@@ -263,6 +263,7 @@ TEST(where_no_large_slab_is_to_be_had_a_usual_one_serves)
 	limit_set(LIMIT_HARD, limit_used() + slab_size);
 	REQUIRE((many[n++] = take(tc, CLASS)) != NULL);
 	limit_set(LIMIT_HARD, 0);
+	REQUIRE(k->current != NULL);
 	CHECK(k->current != last && slab_worth(k->current) == 1);
 	while (n != 0)
 		give(tc, many[--n]);
