@@ -211,7 +211,10 @@ realloc_other(void *p, size_t size)
 	}
 	if (UNLIKELY(size == 0))
 		return realloc_zero(p);
-	void *moved = edata_is_owned_by(e, thread_tcache) ? move_own(p, e, size) : NULL;
+	void *moved = NULL;
+	/* alloc_resize reports what is none. */
+	if (edata_is_owned_by(e, thread_tcache) && slab_is_region(e, p))
+		moved = move_own(p, e, size);
 	return LIKELY(moved != NULL) ? moved : alloc_resize(p, size);
 }
 

@@ -137,12 +137,36 @@ realloc_inside_large(void)
 	(void)API(realloc)(hidden(p + 16), 10);
 }
 
+static void
+realloc_inside_own(size_t size)
+{
+	for (unsigned i = 0; i < 100; i++)
+		(void)hidden(API(malloc)(100));
+	char *p = API(malloc)(100);
+
+	(void)API(realloc)(hidden(p + 16), size);
+}
+
+static void
+grow_inside_own(void)
+{
+	realloc_inside_own(1000);
+}
+
+static void
+shrink_inside_own(void)
+{
+	realloc_inside_own(10);
+}
+
 TEST(an_interior_pointer_dies)
 {
 	test_dies(free_inside_large, "interior pointer");
 	test_dies(free_inside_shared, "interior pointer");
 	test_dies(free_misaligned_large, "interior pointer");
 	test_dies(realloc_inside_large, "interior pointer");
+	test_dies(grow_inside_own, "interior pointer");
+	test_dies(shrink_inside_own, "interior pointer");
 }
 
 static void
