@@ -114,7 +114,7 @@ boot_core(void)
 		read_options();
 		if (opt.slab_sizes != NULL)
 			size_class_set_slabs(opt.slab_sizes);
-		mutex_max_spin = opt.mutex_max_spin;
+		store_relaxed(&mutex_max_spin, opt.mutex_max_spin);
 		has_options = true;
 	}
 	tcache_shape_boot();

@@ -37,7 +37,7 @@ const char *const lock_rank_names[RANK_COUNT] = {
 #undef LOCK_RANK
 };
 
-int64_t mutex_max_spin = CONFIG_HOSTILE ? 2 : 600;
+_Atomic(int64_t) mutex_max_spin = CONFIG_HOSTILE ? 2 : 600;
 
 void
 mutex_init(struct mutex *m, enum lock_rank rank)
@@ -92,8 +92,11 @@ try_acquire(struct mutex *m)
 static bool
 spin(struct mutex *m)
 {
+	/* Relaxed: the thread that boots may be setting it. */
+	const int64_t most = load_relaxed(&mutex_max_spin);
 	unsigned pauses = 1;
-	for (int64_t i = 0; mutex_max_spin < 0 || i < mutex_max_spin; i += pauses) {
+
+	for (int64_t i = 0; most < 0 || i < most; i += pauses) {
 		for (unsigned k = 0; k < pauses; k++)
 			os_cpu_relax();
 		if (try_acquire(m))
@@ -102,7 +105,7 @@ spin(struct mutex *m)
 			pauses *= 2;
 		else if (UNLIKELY(load_relaxed(&m->fork_state) == FORK_HELD))
 			break; /* not a matter of microseconds */
-		else if (mutex_max_spin < 0)
+		else if (most < 0)
 			os_yield();
 	}
 	return false;

@@ -59,7 +59,7 @@ struct mutex {
 	}
 
 /* Spins before sleeping; -1 for ever. Set at boot from opt.mutex_max_spin. */
-extern int64_t mutex_max_spin;
+extern _Atomic(int64_t) mutex_max_spin;
 
 void mutex_init(struct mutex *m, enum lock_rank rank);
 void mutex_lock(struct mutex *m);
