@@ -91,7 +91,7 @@ struct edata {
 	bool
 	    cached : 1; /* large, kept free by a tcache: still active for everybody else */
 	bool
-	    is_fresh : 1; /* large: came from retained, its pages are not backed until touched */
+	    is_fresh : 1; /* large: came from retained, most pages are not backed until touched */
 	bool is_unbacked : 1; /* large: its pages were moved away, it reads as zero */
 	_Atomic(uint16_t) arena_index;
 	uint8_t slab_state; /* enum slab_state of its owner, see cache/ and arena/ */

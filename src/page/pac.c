@@ -420,12 +420,14 @@ pac_alloc(struct pai *self, const struct page_request *request, bool *deferred)
 		give_up(pac, e);
 		return NULL;
 	}
+	const bool was_fresh = e->zeroed;
 	const size_t moved = back_from_dirty(pac, e, request);
 	if (request->zero && moved != 0)
 		memset(edata_base(e), 0, moved);
 	else if (request->zero)
 		zero(pac, e);
-	e->is_fresh = e->zeroed && !request->zero;
+	/* With a few pages from elsewhere, too: one of these is less than a copy of all. */
+	e->is_fresh = was_fresh && moved <= e->size / 2 && !request->zero;
 	e->is_unbacked = false;
 	e->zeroed = false;
 	e->use = (uint8_t)request->use;

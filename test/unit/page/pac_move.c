@@ -103,6 +103,22 @@ TEST(dirty_pieces_back_a_request_that_none_of_them_holds)
 	close_with_pieces(pac, 3);
 }
 
+TEST(what_pieces_back_for_a_small_part_is_fresh_all_the_same)
+{
+	if (!pages_move())
+		SKIP("pages cannot be moved here");
+	for (size_t n = 1; n <= 3; n += 2) {
+		struct pac *pac = open_with_pieces(n);
+		struct edata *e =
+		    fixture_alloc(pac, 4 * PIECE_PAGES, os_page_size, false);
+		REQUIRE(e != NULL);
+		CHECK_EQ(resident_pages(e), n * PIECE_PAGES);
+		CHECK_EQ(e->is_fresh, n == 1);
+		fixture_dalloc(pac, e);
+		close_with_pieces(pac, n);
+	}
+}
+
 TEST(what_pieces_back_is_zeroed_where_zeroes_are_asked_for)
 {
 	struct pac *pac = open_with_pieces(3);
