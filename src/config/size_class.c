@@ -162,13 +162,17 @@ set_asked(unsigned szind, uint32_t slab_size)
 static void
 find_alike(void)
 {
+	uint8_t first[SC_NOWNED];
+
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		slab_alike[i] = 0;
-		for (unsigned k = 0; k < SC_NOWNED; k++)
-			slab_alike[i] |= (uint64_t)(slab_geometry[k].slab_size
-					     == slab_geometry[i].slab_size)
-			    << k;
+		first[i] = 0;
+		while (slab_geometry[first[i]].slab_size != slab_geometry[i].slab_size)
+			first[i]++;
+		slab_alike[first[i]] |= (uint64_t)1 << i;
 	}
+	for (unsigned i = 0; i < SC_NOWNED; i++)
+		slab_alike[i] = slab_alike[first[i]];
 }
 
 void
