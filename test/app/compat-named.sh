@@ -68,7 +68,9 @@ if ! wait_for control status; then
 fi
 runs_on_compat loaded $server
 
-# Each host, by many clients at once, over UDP and TCP.
+# Each host, by many clients at once, over UDP and TCP.  dig's remarks about a question that it had to
+# ask again are no answers: on two busy processors datagrams are late with the system's own library
+# too (in 5 of 60 runs; with tract serving in 6, with tract asking in 2).
 seq -f 'host%.0f.example.test TXT' $hosts >questions
 split -n l/4 questions part.
 for part in part.*; do
@@ -77,7 +79,7 @@ for part in part.*; do
 	clients="${clients:-} $!"
 done
 wait $clients
-sort -u answer.* >answers
+grep -hv '^;;' answer.* | sort -u >answers
 seq -f '"text-of-host-%.0f"' $hosts | sort >expected
 if cmp -s answers expected; then
 	ok answers
