@@ -94,9 +94,9 @@ struct arena {
 	    foreseen_ns; /* with work in huge pages sooner, likewise; a hint */
 	/* May it get a huge page allocator?  Set once.  Then it counts active pages; relaxed. */
 	bool may_have_huge;
-	_Atomic(bool) has_no_huge; /* for want of memory; relaxed */
+	_Atomic(bool) begins_huge; /* A thread is making it. */
 	_Atomic(size_t) active_pages;
-	/* NULL: none, or not yet. Set once, under tcache_lock. */
+	/* NULL: none, or not yet. Set once, under pac.grow_lock. */
 	_Atomic(struct arena_huge *) huge;
 	struct mutex large_lock;
 	struct list large; /* Guarded by large_lock. Extents of manual arenas, by link. */

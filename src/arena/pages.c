@@ -16,57 +16,65 @@
 
 /* ---- two page allocators --------------------------------------------------------------------- */
 
-static struct hpa_options hpa_options; /* Set once at boot. */
-static struct sec_options sec_options;
+static bool
+    is_wanted; /* Set once at boot: huge page allocators, where the kernel has such pages. */
 static size_t huge_from_pages; /* of an arena that is not small */
 
 void
 arena_pages_boot(void)
 {
-	if (!opt.hpa)
-		return;
-	hpa_options_of_process(&hpa_options);
-	sec_options_of_process(&sec_options);
+	is_wanted = opt.hpa;
 	huge_from_pages = opt.hpa_start_huge_from / os_page_size;
-	hpa_central.advice = hpa_advice(&hpa_options);
 }
 
 static bool
 may_have_huge(struct arena *arena)
 {
-	return opt.hpa && ehooks_are_default(&arena->ehooks)
+	return is_wanted && ehooks_are_default(&arena->ehooks)
 	    && (arena->is_manual || arena->index < arenas_automatic());
 }
 
-/* NULL: the arena does without, for want of memory, too. */
+/* NULL: no memory. */
 static struct arena_huge *
 new_huge(struct arena *arena)
 {
 	const ssize_t ms = pac_decay_ms(&arena->pac, DECAY_DIRTY);
 	struct arena_huge *huge = base_alloc(arena->base, sizeof *huge, CACHE_LINE);
+	struct hpa_options hpa_options;
+	struct sec_options sec_options;
 
 	if (huge == NULL)
 		return NULL;
+	hpa_options_of_process(&hpa_options);
+	sec_options_of_process(&sec_options);
+	/* Relaxed: the same each time, and before the first pageslab. */
+	store_relaxed(&hpa_central.advice, hpa_advice(&hpa_options));
 	hpa_init(&huge->hpa, arena->index, arena->base, &arena->edata_pool, &hpa_central,
 	    &hpa_options, ms);
-	return sec_init(&huge->sec, arena->base, &huge->hpa.pai, &sec_options, ms) ? huge
-										   : NULL;
+	sec_init(&huge->sec, arena->base, &huge->hpa.pai, &sec_options, ms);
+	return huge;
 }
 
-/* The first time that the arena is not small: most processes never write to so much. */
+/*
+ * The first time that the arena is not small: most processes never write to so much.  One thread
+ * makes it, with no lock held; the others do without meanwhile.  So does the arena for want of
+ * memory, until the next time.
+ */
 static struct arena_huge *
 begin_huge(struct arena *arena)
 {
-	/* Relaxed: a hint. */
-	if (load_relaxed(&arena->has_no_huge))
-		return NULL;
-	/* No fork goes by meanwhile. */
-	mutex_lock(&arena->tcache_lock);
+	/* Acquire: pairs with the end of this function. */
+	if (!options_hpa() || exchange_acquire(&arena->begins_huge, true))
+		return arena_huge(arena);
 	struct arena_huge *huge = arena_huge(arena);
-	if (huge == NULL && (huge = new_huge(arena)) != NULL)
+	if (huge == NULL && (huge = new_huge(arena)) != NULL) {
+		/* No fork goes by meanwhile, which would not have its locks. */
+		mutex_lock(&arena->pac.grow_lock);
 		store_release(&arena->huge, huge);
-	store_relaxed(&arena->has_no_huge, huge == NULL);
-	mutex_unlock(&arena->tcache_lock);
+		mutex_unlock(&arena->pac.grow_lock);
+	}
+	/* Pairs with the exchange: who comes next sees it. */
+	store_release(&arena->begins_huge, false);
 	/* Who has set it meanwhile may not have seen the new one. */
 	const ssize_t ms = pac_decay_ms(&arena->pac, DECAY_DIRTY);
 	if (huge != NULL && ms != load_relaxed(&huge->hpa.decay_ms)) {
@@ -291,6 +299,8 @@ arena_pages_fork_child(struct arena *arena)
 	struct arena_huge *huge = arena_huge(arena);
 
 	pac_fork_child(&arena->pac);
+	/* Relaxed: one thread.  What another one had begun is lost. */
+	store_relaxed(&arena->begins_huge, false);
 	if (huge == NULL)
 		return;
 	hpa_fork_child(&huge->hpa);

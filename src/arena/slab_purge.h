@@ -8,9 +8,9 @@
  * keeps its purged pages.
  *
  * Only memory that the default hooks gave: hooks of the user know extents, not parts of what is
- * active.  A huge page is kept whole until half of it lies in sparse slabs; then it is made small
- * before.  In the bitmaps of a pageslab what is purged inside an extent counts as active, and when
- * the slab is freed as dirty.  Only its amount is known there: with much of it, it is not made
+ * active.  A huge page is kept whole until half of it is free or in sparse slabs; then it is made
+ * small before.  In the bitmaps of a pageslab what is purged inside an extent counts as active, and
+ * when the slab is freed as dirty.  Only its amount is known there: with much of it, it is not made
  * huge.
  */
 #ifndef TRACT_ARENA_SLAB_PURGE_H

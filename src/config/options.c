@@ -412,13 +412,16 @@ switch_off(enum option_index index, bool *value, const char *why,
 /* Larger huge pages, as kernels with pages of 64 KiB have, would mostly lie idle. */
 #define HPA_HUGEPAGE_MAX ((size_t)16 << 20)
 
+/* Set once: opt.hpa, as far as it can be told without a file. */
+static bool hpa_is_wanted;
+
 /* Why there can be no huge page allocator; NULL: there can. */
 static const char *
 hpa_obstacle(void)
 {
 	if (OS_HUGEPAGE > HPA_HUGEPAGE_MAX)
 		return "Huge pages are too large";
-	if (os_thp() == OS_THP_UNSUPPORTED)
+	if (option_was_set(OPTION_hpa) && os_thp() == OS_THP_UNSUPPORTED)
 		return "No THP support";
 	if (!os_overcommits)
 		return "The kernel does not overcommit";
@@ -432,9 +435,25 @@ check_hpa(void (*print)(const char *line))
 
 	if (obstacle != NULL)
 		switch_off(OPTION_hpa, &opt.hpa, obstacle, print);
+	hpa_is_wanted = opt.hpa;
 	if (opt.hpa_hugify_sync && !os_pages_can_collapse())
 		switch_off(OPTION_hpa_hugify_sync, &opt.hpa_hugify_sync,
 		    "No MADV_COLLAPSE", print);
+}
+
+bool
+options_hpa(void)
+{
+	const bool is_default = !option_was_set(OPTION_hpa);
+
+	return hpa_is_wanted
+	    && (!is_default || os_thp() == OS_THP_MADVISE || os_thp() == OS_THP_ALWAYS);
+}
+
+void
+options_settle(void)
+{
+	opt.hpa = options_hpa();
 }
 
 /* What only shows when options are seen together, and with the system. */

@@ -178,6 +178,11 @@ bool option_was_set(enum option_index index);
 bool option_parse_list(const struct option *option, const char *text, size_t length,
     uint16_t *list);
 
+/* opt.hpa; where nobody set it, a file is read, once, which a small process does without. */
+bool options_hpa(void);
+/* Before options are shown: what is found out late is found out. */
+void options_settle(void);
+
 /* Text of a source as last read, NULL when absent (opt.malloc_conf.*). */
 const char *options_source(enum conf_source source);
 

@@ -342,6 +342,7 @@ ctl_call_offset(const struct ctl_call *call)
 void
 nodes_boot(void)
 {
+	options_settle();
 	for (unsigned g = 0; g < ctl_n_groups; g++) {
 		const struct ctl_table *table = &tables[group_texts[g].table];
 		/* Of options alone: not worth two pointers in each table. */

@@ -160,8 +160,8 @@ struct hpa_purge {
 	unsigned n_dirty[HPA_PURGE_SLABS];
 	const struct hpa_purge *outer; /* of the same thread, interrupted by a signal */
 };
-/* May single pages of an extent in ps be purged?  Not of a huge page, unless half of it lies in
- * sparse slabs; then it is made small, and what is dirty in it is purged. */
+/* May single pages of an extent in ps be purged?  Not of a huge page, unless half of it is free or
+ * in sparse slabs; then it is made small, and what is dirty in it is purged. */
 bool hpa_lets_purge_inside(struct hpa *hpa, struct hpdata *ps);
 /* Adds ps, if it may be purged now and there is room. */
 bool hpa_purge_add_locked(struct hpa *hpa, struct hpa_purge *purge, struct hpdata *ps);

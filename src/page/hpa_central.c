@@ -103,8 +103,10 @@ hpa_central_give(struct hpa_central *central, uintptr_t addr)
 {
 	const struct iovec all = { (void *)addr, OS_HUGEPAGE };
 
-	if (central->system->purge(&all, 1) != 1 || !keep(central, addr))
-		(void)central->system->unmap((void *)addr, OS_HUGEPAGE);
+	if (central->system->purge(&all, 1) == 1 && keep(central, addr))
+		return;
+	if (central->system->unmap((void *)addr, OS_HUGEPAGE))
+		fetch_sub_relaxed(&central->mapped, OS_HUGEPAGE);
 }
 
 static bool
@@ -133,9 +135,10 @@ map_eden(struct hpa_central *central, size_t *size)
 		return NULL;
 	}
 	/* Without it an eden serves as well, but for how soon its pages are huge, or small. */
-	if (central->advice == HPA_HUGE)
+	const enum hpa_advice advice = load_relaxed(&central->advice);
+	if (advice == HPA_HUGE)
 		(void)system->hugify(addr, *size);
-	if (central->advice == HPA_SMALL)
+	if (advice == HPA_SMALL)
 		(void)system->dehugify(addr, *size);
 	return addr;
 }

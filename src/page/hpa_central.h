@@ -43,12 +43,12 @@ enum hpa_advice { HPA_PLAIN, HPA_HUGE, HPA_SMALL };
 struct hpa_central {
 	struct mutex lock;
 	const struct hpa_system *system; /* Set once. */
-	enum hpa_advice advice;          /* Set once. */
+	_Atomic(enum hpa_advice) advice; /* relaxed; set before the first pageslab */
 	/* Guarded by lock: what is left of the newest eden, */
 	uintptr_t next, end;
 	uintptr_t kept[HPA_KEPT]; /* and pageslabs given back, which read as zero */
 	unsigned n_kept;
-	_Atomic(size_t) mapped; /* bytes of all edens; relaxed, statistics */
+	_Atomic(size_t) mapped; /* bytes it mapped and did not unmap; relaxed */
 };
 
 /* That of the process. */

@@ -336,17 +336,28 @@ make_small_locked(struct hpa *hpa, struct hpdata *ps)
 	hpa_publish_locked(hpa, now);
 }
 
+/* Does half of it lie idle, free or in slabs with few live regions?  In these an eighth at least:
+ * what is free may be fresh. */
+static bool
+is_mostly_idle(const struct hpdata *ps)
+{
+	const unsigned n = hpdata_pages(), n_free = n - ps->n_active;
+	const unsigned n_sparse = load_relaxed(&ps->n_sparse); /* relaxed: a hint */
+
+	return n_sparse >= n / 8 && n_sparse + n_free >= n / 2;
+}
+
 bool
 hpa_lets_purge_inside(struct hpa *hpa, struct hpdata *ps)
 {
-	/* Relaxed: hints. */
+	/* Relaxed: a hint. */
 	if (!load_relaxed(&ps->is_huge))
 		return true;
-	if (!makes_huge(hpa) || load_relaxed(&ps->n_sparse) < hpdata_pages() / 2)
+	if (!makes_huge(hpa))
 		return false;
 	mutex_lock(&hpa->lock);
-	if (!is_frozen(hpa, ps) && ps->is_huge && !ps->is_purging && !ps->is_hugifying
-	    && hpa->central->system->now_ns() >= hpa->small_due_ns)
+	if (!is_frozen(hpa, ps) && ps->is_huge && is_mostly_idle(ps) && !ps->is_purging
+	    && !ps->is_hugifying && hpa->central->system->now_ns() >= hpa->small_due_ns)
 		make_small_locked(hpa, ps);
 	const bool is_small = !ps->is_huge;
 	mutex_unlock(&hpa->lock);

@@ -411,7 +411,7 @@ sec_options_of_process(struct sec_options *options)
 	};
 }
 
-bool
+void
 sec_init(struct sec *sec, struct base *base, struct pai *behind,
     const struct sec_options *options, ssize_t decay_ms)
 {
@@ -434,15 +434,14 @@ sec_init(struct sec *sec, struct base *base, struct pai *behind,
 	store_relaxed(&sec->decay_ms, decay_ms);
 	store_relaxed(&sec->trim_ns, DEFERRED_NEVER);
 	if (n_bins(sec) == 0)
-		return true;
+		return;
 	sec->bins = base_alloc(base, n_bins(sec) * sizeof *sec->bins, CACHE_LINE);
 	if (sec->bins == NULL)
-		return false;
+		sec->n_classes = 0;
 	for (size_t i = 0; i < n_bins(sec); i++) {
 		mutex_init(&sec->bins[i].lock, RANK_HPA_SEC);
 		list_init(&sec->bins[i].extents);
 	}
-	return true;
 }
 
 void

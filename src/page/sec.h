@@ -75,8 +75,8 @@ struct sec {
 	_Atomic(uint64_t) trim_ns;
 };
 
-/* False: out of memory.  The bins lie in `base'. */
-bool sec_init(struct sec *sec, struct base *base, struct pai *behind,
+/* The bins lie in `base'; without memory for them it caches nothing. */
+void sec_init(struct sec *sec, struct base *base, struct pai *behind,
     const struct sec_options *options, ssize_t decay_ms);
 /* -1 and 0 as of dirty_decay_ms. Does not call the HPA: what is due is done by the next work. */
 void sec_set_decay_ms(struct sec *sec, ssize_t ms);

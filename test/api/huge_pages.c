@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Huge pages as a program sees them in control nodes; test/api/stats.c sees that they add up.
- * Without huge page allocator all of it is 0; `make check-huge' is with one.
+ * Without page slabs all of it is 0, and small arenas have none; `make check-huge' is with them.
  */
 #include "harness/node.h"
 
 #define SHARD "stats.arenas.%u.hpa_shard."
 
 static void *objects[256];
+
+/* Do arenas have page slabs from their first extent on? */
+static bool
+has_hpa_from_start(void)
+{
+	bool has_hpa = false;
+	size_t length = sizeof has_hpa;
+
+	CHECK_EQ(t_mallctl("opt.hpa", &has_hpa, &length, NULL, 0), 0);
+	return has_hpa && node("opt.hpa_start_huge_from") == 0;
+}
 
 /* Of all arenas, the destroyed ones apart. */
 static uint64_t
@@ -20,12 +31,10 @@ TEST(what_page_slabs_hold_is_seen_and_what_was_done_outlives_its_arena)
 {
 	enum { COUNT = 256, BYTES = 48 << 10 };
 	const uint64_t page = node("arenas.page");
+	const bool has_hpa = has_hpa_from_start();
 	unsigned index = 0;
-	bool has_hpa = false;
-	size_t length = sizeof has_hpa;
+	size_t length = sizeof index;
 
-	CHECK_EQ(t_mallctl("opt.hpa", &has_hpa, &length, NULL, 0), 0);
-	length = sizeof index;
 	REQUIRE(t_mallctl("arenas.create", &index, &length, NULL, 0) == 0);
 	const int flags = MALLOCX_ARENA(index) | MALLOCX_TCACHE_NONE;
 	settle();
@@ -68,13 +77,10 @@ TEST(what_page_slabs_hold_is_seen_and_what_was_done_outlives_its_arena)
 TEST(small_extents_come_from_a_cache_before_page_slabs)
 {
 	unsigned index = 0;
-	bool has_hpa = false;
-	size_t length = sizeof has_hpa;
+	size_t length = sizeof index;
 
-	CHECK_EQ(t_mallctl("opt.hpa", &has_hpa, &length, NULL, 0), 0);
-	if (!has_hpa || node("opt.hpa_sec_max_alloc") < node("arenas.page"))
-		SKIP("without huge page allocator");
-	length = sizeof index;
+	if (!has_hpa_from_start() || node("opt.hpa_sec_max_alloc") < node("arenas.page"))
+		SKIP("without page slabs");
 	REQUIRE(t_mallctl("arenas.create", &index, &length, NULL, 0) == 0);
 	const int flags = MALLOCX_ARENA(index) | MALLOCX_TCACHE_NONE;
 	/* A slab each time. */

@@ -477,10 +477,21 @@ extents_in(struct ecache *ec)
 }
 
 static void
+flush_small_extents(struct arena *arena)
+{
+	struct arena_huge *huge = arena_huge(arena);
+	bool deferred = false;
+
+	if (huge != NULL)
+		sec_flush(&huge->sec, &deferred);
+}
+
+static void
 check_arena(struct arena *arena)
 {
 	size_t current = 0;
 
+	flush_small_extents(arena);
 	arena_check(arena);
 	accounts.charged += arena_pages_charged(arena);
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
@@ -501,7 +512,7 @@ check_arena(struct arena *arena)
 	const size_t active = load_relaxed(&stats->active_pages) * os_page_size;
 	const size_t free_pages =
 	    pac_dirty_pages(&arena->pac) + pac_muzzy_pages(&arena->pac);
-	CHECK_EQ(active, current);
+	CHECK_EQ(load_relaxed(arena_pages_active(arena)) * os_page_size, current);
 	CHECK_EQ(load_relaxed(&stats->mapped), active + free_pages * os_page_size);
 	CHECK_EQ(load_relaxed(&stats->abandoned_vm), 0);
 	accounts.bytes += load_relaxed(&stats->mapped) + load_relaxed(&stats->retained);
@@ -551,7 +562,8 @@ check_whole(void)
 		if (arena_get(i) != NULL)
 			check_arena(arena_get(i));
 	CHECK_EQ(limit_used(), accounts.charged);
-	accounts.bytes += base_stats(&base_zero).mapped + rtree_mapped_bytes();
+	accounts.bytes += base_stats(&base_zero).mapped + rtree_mapped_bytes()
+	    + load_relaxed(&hpa_central.mapped);
 	CHECK_EQ(accounts.n_records + load_relaxed(&edata_orphans.n_all),
 	    accounts.n_free + edata_orphans.n_free + accounts.n_extents);
 }
@@ -688,6 +700,22 @@ TEST(any_failed_call_is_survived_with_memory_of_the_break)
 {
 	NEEDS_INJECTION;
 	run_all(&(struct variant){ "dss:primary", use_the_break_and_begin_anywhere });
+}
+
+/* Whatever the kernel says; purged as soon as there is something. */
+static void
+begin_with_huge_pages(void)
+{
+	os_thp_mode = OS_THP_MADVISE;
+	opt.hpa_start_huge_from = 1;
+	opt.hpa_dirty_mult = 0;
+	arena_pages_boot();
+}
+
+TEST(any_failed_call_is_survived_in_huge_pages)
+{
+	NEEDS_INJECTION;
+	run_all(&(struct variant){ "hpa_start_huge_from:1", begin_with_huge_pages });
 }
 
 TEST(every_kind_of_call_has_failed)

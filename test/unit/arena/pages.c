@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <tract/tract.h>
 
+#include "api/names.h"
 #include "arena/arena.h"
 #include "config/options.h"
 #include "harness/failing.h"
@@ -17,6 +18,9 @@
 #include "os/inject.h"
 #include "os/os.h"
 #include "page/limit.h"
+
+/* Whatever the kernel says. */
+const char *API(malloc_conf) = "hpa:true";
 
 #define OBJECTS 128 /* of three pageslabs */
 #define BYTES ((size_t)48 << 10)
@@ -231,7 +235,6 @@ child(const void *of_child)
 {
 	const struct variant *variant = of_child;
 
-	opt.hpa = true;
 	opt.hpa_hugify_delay_ms = 0;
 	opt.dss = DSS_DISABLED;
 	variant->set();

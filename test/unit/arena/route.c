@@ -5,10 +5,14 @@
  */
 #include <tract/tract.h>
 
+#include "api/names.h"
 #include "arena/arena.h"
 #include "config/options.h"
 #include "extent/emap.h"
 #include "harness/test.h"
+
+/* Whatever the kernel says. */
+const char *API(malloc_conf) = "hpa:true";
 
 #define BYTES ((size_t)48 << 10)
 #define FROM ((size_t)4 << 20)
@@ -22,7 +26,6 @@ begin(size_t from)
 {
 	size_t length = sizeof index_;
 
-	opt.hpa = true;
 	opt.hpa_start_huge_from = from;
 	arena_pages_boot();
 	REQUIRE(t_mallctl("arenas.create", &index_, &length, NULL, 0) == 0);

@@ -8,6 +8,9 @@
 #include "base/bits.h"
 #include "os/inject.h"
 
+/* Slabs in huge pages that are huge at once: comb_huge. */
+const char *API(malloc_conf) = "hpa:false";
+
 #define OBJECTS 8000
 
 static struct {

@@ -90,6 +90,24 @@ drop_most(unsigned first)
 			drop(i);
 }
 
+TEST(slabs_that_wait_are_forgotten_when_they_are_shared)
+{
+	struct tcache *tc = own_tcache();
+
+	fill();
+	struct arena_huge *huge = arena_huge(thread_self->arena);
+	if (huge == NULL)
+		SKIP("no huge page allocator here");
+	drop_some(tc);
+	CHECK(waiting(&huge->hpa) != 0);
+	tcache_share_slabs(tc);
+	CHECK_EQ(waiting(&huge->hpa), 0);
+	for (unsigned i = 0; i < OBJECTS; i++)
+		if (objects[i] != NULL)
+			drop(i);
+	whole_check();
+}
+
 TEST(a_few_sparse_slabs_leave_a_huge_page_whole_and_many_do_not)
 {
 	struct tcache *tc = own_tcache();
@@ -127,23 +145,5 @@ TEST(a_few_sparse_slabs_leave_a_huge_page_whole_and_many_do_not)
 	CHECK_EQ(tc->sparse_bytes, 0);
 	CHECK_EQ(waiting(&huge->hpa), 0);
 	CHECK_EQ(unbacked(), n_unbacked);
-	whole_check();
-}
-
-TEST(slabs_that_wait_are_forgotten_when_they_are_shared)
-{
-	struct tcache *tc = own_tcache();
-
-	fill();
-	struct arena_huge *huge = arena_huge(thread_self->arena);
-	if (huge == NULL)
-		SKIP("no huge page allocator here");
-	drop_some(tc);
-	CHECK(waiting(&huge->hpa) != 0);
-	tcache_share_slabs(tc);
-	CHECK_EQ(waiting(&huge->hpa), 0);
-	for (unsigned i = 0; i < OBJECTS; i++)
-		if (objects[i] != NULL)
-			drop(i);
 	whole_check();
 }

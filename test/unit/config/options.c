@@ -432,6 +432,40 @@ TEST(huge_pages_are_switched_off_where_they_cannot_be)
 	os_thp_mode = mode;
 }
 
+TEST(huge_pages_are_the_default_where_the_kernel_gives_them)
+{
+	static const struct {
+		enum os_thp mode;
+		bool gives;
+	} kernels[] = { { OS_THP_UNSUPPORTED, false }, { OS_THP_NEVER, false },
+		{ OS_THP_MADVISE, true }, { OS_THP_ALWAYS, true } };
+	const enum os_thp mode = os_thp();
+	const bool overcommits = os_overcommits;
+
+	os_overcommits = true;
+	for (unsigned i = 0; i < COUNT_OF(kernels); i++) {
+		os_thp_mode = kernels[i].mode;
+		read_conf("");
+		CHECK_EQ(options_hpa(), kernels[i].gives);
+		options_settle();
+		CHECK_EQ(opt.hpa, kernels[i].gives);
+		read_conf("hpa:false");
+		CHECK(!options_hpa());
+		read_conf("retain:false");
+		CHECK(!options_hpa());
+		CHECK_STR(printed, "");
+	}
+	os_thp_mode = OS_THP_NEVER;
+	read_conf("hpa:true");
+	CHECK(options_hpa());
+	/* A process that sets nothing reads no file. */
+	os_thp_mode = OS_THP_UNKNOWN;
+	read_conf("");
+	CHECK_EQ(os_thp_mode, OS_THP_UNKNOWN);
+	os_overcommits = overcommits;
+	os_thp_mode = mode;
+}
+
 TEST(prof_leak_error_wants_prof_final)
 {
 	read_conf("prof_leak_error:true");

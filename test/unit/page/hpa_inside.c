@@ -61,6 +61,22 @@ sparse_huge_pageslab(void)
 	return ps;
 }
 
+TEST(what_is_free_counts_where_sparse_slabs_are_an_eighth)
+{
+	struct hpdata *ps = sparse_huge_pageslab();
+
+	store_relaxed(&ps->n_sparse, hpdata_pages() / 8);
+	CHECK(!hpa_lets_purge_inside(&own.hpa, ps));
+	dalloc_from(own.n - own.n * 3 / 8);
+	store_relaxed(&ps->n_sparse, hpdata_pages() / 8 - 1);
+	CHECK(!hpa_lets_purge_inside(&own.hpa, ps));
+	store_relaxed(&ps->n_sparse, hpdata_pages() / 8);
+	CHECK(hpa_lets_purge_inside(&own.hpa, ps));
+	CHECK(!ps->is_huge);
+	store_relaxed(&ps->n_sparse, 0);
+	end();
+}
+
 TEST(a_pageslab_that_the_kernel_does_not_make_small_is_tried_again_after_a_while)
 {
 	struct hpdata *ps = sparse_huge_pageslab();
