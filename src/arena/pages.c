@@ -16,8 +16,8 @@
 
 /* ---- two page allocators --------------------------------------------------------------------- */
 
-static bool
-    is_wanted; /* Set once at boot: huge page allocators, where the kernel has such pages. */
+/* Set once at boot: may there be huge page allocators, where the kernel has such pages? */
+static bool is_wanted;
 static size_t huge_from_pages; /* of an arena that is not small */
 
 void
