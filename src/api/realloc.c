@@ -211,6 +211,9 @@ realloc_other(void *p, size_t size)
 	}
 	if (UNLIKELY(size == 0))
 		return realloc_zero(p);
+	if (LIKELY(emap_is_active((uintptr_t)e - RTREE_ORIGIN))
+	    && stays(object_size(p, e), size))
+		return p;
 	void *moved = NULL;
 	/* alloc_resize reports what is none. */
 	if (edata_is_owned_by(e, thread_tcache) && slab_is_region(e, p))

@@ -37,13 +37,20 @@ emap_record(uintptr_t word)
 	return (struct edata *)(RTREE_ORIGIN + (word & ~EMAP_TAG_MASK));
 }
 
+/* Is the word that of an active extent? */
+static inline bool
+emap_is_active(uintptr_t word)
+{
+	return word != 0 && (word & EMAP_TAG_MASK) == 0;
+}
+
 /* The active extent that has a word for `p', or NULL: a foreign pointer, freed memory, or the
  * interior of a large extent. Any p. */
 static inline struct edata *
 emap_lookup(const void *p)
 {
 	const uintptr_t word = rtree_read((uintptr_t)p);
-	return word == 0 || (word & EMAP_TAG_MASK) != 0 ? NULL : emap_record(word);
+	return emap_is_active(word) ? emap_record(word) : NULL;
 }
 
 /* Like emap_lookup, for inactive extents too; for diagnosis: the record may change under the
