@@ -75,9 +75,10 @@ begin_huge(struct arena *arena)
 	}
 	/* Pairs with the exchange: who comes next sees it. */
 	store_release(&arena->begins_huge, false);
-	/* Who has set it meanwhile may not have seen the new one. */
-	const ssize_t ms = pac_decay_ms(&arena->pac, DECAY_DIRTY);
-	if (huge != NULL && ms != load_relaxed(&huge->hpa.decay_ms)) {
+	/* Who has set it meanwhile may not have seen the new one; and who sets it now does. */
+	for (ssize_t ms; huge != NULL
+	     && (ms = pac_decay_ms(&arena->pac, DECAY_DIRTY))
+		 != load_relaxed(&huge->hpa.decay_ms);) {
 		sec_set_decay_ms(&huge->sec, ms);
 		hpa_set_decay_ms(&huge->hpa, ms);
 	}

@@ -520,7 +520,7 @@ hpa_destroy(struct hpa *hpa)
 		    || system->dehugify((void *)ps->addr, OS_HUGEPAGE))
 			hpa_central_give(hpa->central, ps->addr);
 		else
-			(void)system->unmap((void *)ps->addr, OS_HUGEPAGE);
+			hpa_central_drop(hpa->central, ps->addr);
 	}
 	discharge(hpa, touched * os_page_size);
 }

@@ -9,6 +9,9 @@
 
 /* ---- the kernel ------------------------------------------------------------------------------ */
 
+/* After an eden was refused, so long none is asked for. */
+#define IN_VAIN_NS ((uint64_t)100 * 1000 * 1000)
+
 /* process_madvise needs two calls more, for a descriptor. */
 #define MANY 4
 
@@ -99,14 +102,19 @@ keep(struct hpa_central *central, uintptr_t addr)
 }
 
 void
+hpa_central_drop(struct hpa_central *central, uintptr_t addr)
+{
+	if (central->system->unmap((void *)addr, OS_HUGEPAGE))
+		fetch_sub_relaxed(&central->mapped, OS_HUGEPAGE);
+}
+
+void
 hpa_central_give(struct hpa_central *central, uintptr_t addr)
 {
 	const struct iovec all = { (void *)addr, OS_HUGEPAGE };
 
-	if (central->system->purge(&all, 1) == 1 && keep(central, addr))
-		return;
-	if (central->system->unmap((void *)addr, OS_HUGEPAGE))
-		fetch_sub_relaxed(&central->mapped, OS_HUGEPAGE);
+	if (central->system->purge(&all, 1) != 1 || !keep(central, addr))
+		hpa_central_drop(central, addr);
 }
 
 static bool
@@ -118,6 +126,15 @@ has_room(struct hpa_central *central)
 	return has;
 }
 
+/* A quarter of what there is. */
+static size_t
+eden_size(const struct hpa_central *central)
+{
+	const size_t n = load_relaxed(&central->mapped) / OS_HUGEPAGE / 4;
+
+	return min_size(max_size(n, HPA_EDEN_FIRST), HPA_EDEN_PAGESLABS) * OS_HUGEPAGE;
+}
+
 /* As large as can be had; *size: how large. */
 static char *
 map_eden(struct hpa_central *central, size_t *size)
@@ -125,7 +142,7 @@ map_eden(struct hpa_central *central, size_t *size)
 	const struct hpa_system *system = central->system;
 	char *addr = NULL;
 
-	*size = HPA_EDEN_PAGESLABS * OS_HUGEPAGE;
+	*size = eden_size(central);
 	while (*size >= OS_HUGEPAGE && (addr = system->map(*size)) == NULL)
 		*size = align_down(*size / 2, OS_HUGEPAGE);
 	if (addr == NULL)
@@ -150,9 +167,15 @@ hpa_central_refill(struct hpa_central *central)
 
 	if (has_room(central))
 		return true;
+	const uint64_t now = central->system->now_ns();
+	/* Relaxed: hints. */
+	if (now < load_relaxed(&central->map_due_ns))
+		return false;
 	char *addr = map_eden(central, &size);
-	if (addr == NULL)
+	if (addr == NULL) {
+		store_relaxed(&central->map_due_ns, now + IN_VAIN_NS);
 		return has_room(central);
+	}
 	mutex_lock(&central->lock);
 	/* Two threads may have mapped one each. */
 	const bool is_first = central->next == central->end;

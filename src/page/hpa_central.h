@@ -2,11 +2,12 @@
 /*
  * hpa_central -- where the shards of all arenas get address space for pageslabs.
  *
- * It maps an eden of HPA_EDEN_PAGESLABS huge pages at a time (near a limit of address space half
- * as many, down to one) and hands out one huge page after the other.  What it handed out is its
- * taker's, for good, or until its arena goes: then a few are kept for the next arena, and the
- * others unmapped.  All of an eden has its place in the rtree, so that registering an extent there
- * cannot fail, and the advice that pageslabs begin with.
+ * It maps an eden at a time, and hands out one huge page after the other.  Edens grow with what was
+ * mapped before: address space may be limited, and what is mapped may be locked.  Near a limit they
+ * are half as large, down to one huge page; after that was refused nothing is tried for a while.
+ * What it handed out is its taker's, for good, or until its arena goes: then a few are kept for the
+ * next arena, and the others unmapped.  All of an eden has its place in the rtree, so that
+ * registering an extent there cannot fail, and the advice that pageslabs begin with.
  *
  * Also the kernel and the clock as the HPA sees them, one table, so that tests put their own in
  * their place; every call answers true for success, leaves errno alone, and is made with no lock
@@ -20,6 +21,8 @@
 #include "os/pages.h"
 #include "sync/mutex.h"
 
+/* Pageslabs of the first eden, and at most. */
+#define HPA_EDEN_FIRST (CONFIG_HOSTILE ? 2 : 8)
 #define HPA_EDEN_PAGESLABS (CONFIG_HOSTILE ? 2 : 128)
 #define HPA_KEPT 32
 
@@ -49,6 +52,8 @@ struct hpa_central {
 	uintptr_t kept[HPA_KEPT]; /* and pageslabs given back, which read as zero */
 	unsigned n_kept;
 	_Atomic(size_t) mapped; /* bytes it mapped and did not unmap; relaxed */
+	_Atomic(uint64_t)
+	    map_due_ns; /* refused: not before this again; relaxed, a hint */
 };
 
 /* That of the process. */
@@ -59,6 +64,8 @@ void hpa_central_init(struct hpa_central *central, const struct hpa_system *syst
 uintptr_t hpa_central_take(struct hpa_central *central);
 /* With no lock held: one that its taker needs no more, and that is small. */
 void hpa_central_give(struct hpa_central *central, uintptr_t addr);
+/* With no lock held: one that cannot be made small. */
+void hpa_central_drop(struct hpa_central *central, uintptr_t addr);
 /* With no lock held: another eden, unless there is room already. False: no memory. */
 bool hpa_central_refill(struct hpa_central *central);
 

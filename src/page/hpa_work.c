@@ -350,10 +350,10 @@ is_mostly_idle(const struct hpdata *ps)
 bool
 hpa_lets_purge_inside(struct hpa *hpa, struct hpdata *ps)
 {
-	/* Relaxed: a hint. */
+	/* Relaxed: hints. */
 	if (!load_relaxed(&ps->is_huge))
 		return true;
-	if (!makes_huge(hpa))
+	if (!makes_huge(hpa) || load_relaxed(&ps->n_sparse) < hpdata_pages() / 8)
 		return false;
 	mutex_lock(&hpa->lock);
 	if (!is_frozen(hpa, ps) && ps->is_huge && is_mostly_idle(ps) && !ps->is_purging

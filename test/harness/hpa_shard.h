@@ -22,7 +22,8 @@
 static struct {
 	uint64_t now_ns;
 	unsigned n_maps, n_unmaps, n_purges, n_hugifies, n_collapses, n_dehugifies;
-	size_t map_max; /* more is refused */
+	size_t map_max;     /* more is refused, */
+	unsigned n_refused; /* so often */
 	bool refuses_purge, refuses_hugify, refuses_collapse, refuses_dehugify;
 	void (*in_purge)(void), (*in_dehugify)(void);
 } kernel;
@@ -30,8 +31,10 @@ static struct {
 static void *
 fake_map(size_t size)
 {
-	if (size > kernel.map_max)
+	if (size > kernel.map_max) {
+		kernel.n_refused++;
 		return NULL;
+	}
 	kernel.n_maps++;
 	return hpa_system_real.map(size);
 }
@@ -202,6 +205,11 @@ end(void)
 	kernel.n_unmaps = 0;
 	hpa_destroy(&own.hpa);
 	CHECK_EQ(kernel.n_unmaps + own.central.n_kept, n);
+	/* What a fork froze is nobody's. */
+	if (own.hpa.epoch == 0)
+		CHECK_EQ(load_relaxed(&own.central.mapped),
+		    own.central.end - own.central.next
+			+ own.central.n_kept * OS_HUGEPAGE);
 	CHECK_EQ(limit_used(), 0);
 	CHECK_EQ(own.pool.n_free, load_relaxed(&own.pool.n_all));
 }

@@ -152,7 +152,9 @@ take(struct edata *e, const struct page_request *request)
 static void
 explain_failure(const uint64_t *n_failed_before)
 {
-	const bool by_map = kernel.n_failed[CALL_MAP] != n_failed_before[CALL_MAP];
+	/* Refused now, or so lately that it was not asked. */
+	const bool by_map = kernel.n_failed[CALL_MAP] != n_failed_before[CALL_MAP]
+	    || kernel.now_ns < load_relaxed(&m.central.map_due_ns);
 
 	REQUIRE(by_map || base_fails || m.is_charging_limited);
 	if (m.is_charging_limited)

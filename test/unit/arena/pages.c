@@ -19,8 +19,8 @@
 #include "os/os.h"
 #include "page/limit.h"
 
-/* Whatever the kernel says. */
-const char *API(malloc_conf) = "hpa:true";
+/* Whatever the kernel says, where it can be. */
+const char *API(malloc_conf) = "abort_conf:false,hpa:true";
 
 #define OBJECTS 128 /* of three pageslabs */
 #define BYTES ((size_t)48 << 10)
@@ -49,10 +49,10 @@ call_of(const char *what)
 static int
 fail_kth(const char *what)
 {
-	static bool maps; /* or cuts what was just mapped to where it is aligned */
+	static bool maps; /* or cuts what was just mapped, or advises on it */
 	const enum call kind = call_of(what);
 
-	maps = kind == CALL_MAP || (kind == CALL_UNMAP && maps);
+	maps = kind == CALL_MAP || ((kind == CALL_UNMAP || kind == CALL_ADVISE) && maps);
 	if (!must_fail(++n_calls))
 		return 0;
 	/* For maps, records of arenas that are being made are guarded. */
@@ -267,6 +267,8 @@ run_all(const struct variant *variant)
 {
 	if (!CONFIG_DEBUG)
 		SKIP("only debug builds can inject failures");
+	if (!options_hpa())
+		SKIP("no huge page allocator here");
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	REQUIRE(shared != MAP_FAILED);

@@ -11,12 +11,18 @@
 #include "extent/emap.h"
 #include "harness/test.h"
 
-/* Whatever the kernel says. */
-const char *API(malloc_conf) = "hpa:true";
+/* Whatever the kernel says, where it can be. */
+const char *API(malloc_conf) = "abort_conf:false,hpa:true";
 
 #define BYTES ((size_t)48 << 10)
 #define FROM ((size_t)4 << 20)
 #define OBJECTS (4 * FROM / BYTES)
+
+#define NEEDS_HUGE() \
+	do { \
+		if (!options_hpa()) \
+			SKIP("no huge page allocator here"); \
+	} while (0)
 
 static void *objects[OBJECTS];
 static unsigned index_;
@@ -76,6 +82,7 @@ active(const struct arena *arena)
 
 TEST(an_arena_asks_for_huge_pages_as_long_as_it_is_not_small)
 {
+	NEEDS_HUGE();
 	const struct arena *arena = begin(FROM);
 	unsigned n = 0, n_small = 0;
 
@@ -109,6 +116,7 @@ TEST(an_arena_asks_for_huge_pages_as_long_as_it_is_not_small)
 
 TEST(from_0_on_is_always_and_nothing_is_asked_to_be_huge_at_once)
 {
+	NEEDS_HUGE();
 	for (size_t from = 0; from < 2; from++) {
 		struct arena *arena = begin(from);
 		take(0);
@@ -121,6 +129,7 @@ TEST(from_0_on_is_always_and_nothing_is_asked_to_be_huge_at_once)
 
 TEST(an_arena_that_is_never_large_has_no_pageslab)
 {
+	NEEDS_HUGE();
 	struct arena *arena = begin(SIZE_MAX);
 
 	for (unsigned i = 0; i < OBJECTS; i++)
@@ -133,6 +142,7 @@ TEST(an_arena_that_is_never_large_has_no_pageslab)
 
 TEST(the_huge_page_allocator_begins_with_the_arenas_decay_time)
 {
+	NEEDS_HUGE();
 	struct arena *arena = begin(FROM);
 	ssize_t ms = 1234;
 	char name[64];

@@ -11,8 +11,8 @@
 
 /* Slabs of one size. */
 const char *API(malloc_conf) =
-    "hpa:true,hpa_start_huge_from:1,hpa_hugify_style:lazy,hpa_dirty_mult:-1,"
-    "slab_sizes:320-320:4";
+    "abort_conf:false,hpa:true,hpa_start_huge_from:1,hpa_hugify_style:lazy,"
+    "hpa_dirty_mult:-1,slab_sizes:320-320:4";
 
 #define SIZE 320
 #define OBJECTS 40000                                /* of six huge pages */

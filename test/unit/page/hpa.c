@@ -54,8 +54,38 @@ TEST(without_memory_there_is_no_extent_and_with_little_there_are_some)
 	kernel.map_max = 0;
 	CHECK(alloc(1, false) == NULL);
 	kernel.map_max = OS_HUGEPAGE;
+	kernel.now_ns += 100 * MS;
 	CHECK(alloc(1, false) != NULL);
 	CHECK_EQ(kernel.n_maps, 1);
+	end();
+}
+
+TEST(who_was_refused_an_eden_asks_no_more_for_a_while)
+{
+	begin(&plain, -1);
+	kernel.map_max = 0;
+	CHECK(alloc(1, false) == NULL);
+	const unsigned n = kernel.n_refused;
+	CHECK(n != 0);
+	CHECK(alloc(1, false) == NULL);
+	CHECK_EQ(kernel.n_refused, n);
+	kernel.now_ns += 100 * MS;
+	CHECK(alloc(1, false) == NULL);
+	CHECK_EQ(kernel.n_refused, 2 * n);
+	end();
+}
+
+TEST(address_space_is_a_quarter_more_than_what_is_used_or_little)
+{
+	const size_t little = HPA_EDEN_FIRST * OS_HUGEPAGE;
+
+	begin(&plain, -1);
+	for (size_t used = OS_HUGEPAGE; own.n + hpdata_pages() / 8 <= EXTENTS;
+	     used += OS_HUGEPAGE) {
+		fill(1);
+		CHECK(load_relaxed(&own.central.mapped) <= used + used / 4 + little);
+	}
+	CHECK(CONFIG_HOSTILE || kernel.n_maps < 12);
 	end();
 }
 
@@ -75,6 +105,18 @@ TEST(an_arena_that_goes_leaves_a_few_pageslabs_for_the_next)
 	fill(HPA_KEPT + 3);
 	end();
 	CHECK_EQ(own.central.n_kept, HPA_KEPT);
+}
+
+TEST(what_cannot_be_made_small_is_unmapped_when_its_arena_goes_and_counts_no_more)
+{
+	struct hpa_options options = plain;
+
+	options.start_huge = true;
+	begin(&options, -1);
+	fill(3);
+	kernel.refuses_dehugify = true;
+	end();
+	CHECK_EQ(kernel.n_unmaps, 3);
 }
 
 /* ---- huge pages ------------------------------------------------------------------------------ */
