@@ -477,6 +477,8 @@ gather_arena(struct arena *arena, struct arena_record *r)
 	gather_pages(arena, &r->arena);
 	struct arena_huge *huge = arena_huge(arena);
 	const size_t untouched = huge == NULL ? 0 : gather_hpa(&huge->hpa, &huge->sec, r);
+	if (arena->index == 0)
+		r->arena.retained += gather_hpa_unused(&hpa_central);
 	gather_ecache(&arena->pac.dirty, r);
 	gather_ecache(&arena->pac.muzzy, r);
 	gather_ecache(&arena->pac.retained, r);

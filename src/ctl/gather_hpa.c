@@ -71,9 +71,8 @@ gather_sec(struct sec *sec, struct arena_figures *a)
 	return s.bytes;
 }
 
-/* Address space for page slabs that no arena has taken yet. */
-static size_t
-unused_bytes(struct hpa_central *central)
+size_t
+gather_hpa_unused(struct hpa_central *central)
 {
 	mutex_lock(&central->lock);
 	const size_t bytes = central->end - central->next + central->n_kept * OS_HUGEPAGE;
@@ -102,8 +101,6 @@ gather_hpa(struct hpa *hpa, struct sec *sec, struct arena_record *r)
 	a->pdirty += f->shard.ndirty + cached;
 	a->mapped += touched * os_page_size;
 	a->retained += (all - touched) * os_page_size;
-	if (hpa->arena_index == 0)
-		a->retained += unused_bytes(hpa->central);
 	return (huge - f->slabs.nactive_huge - f->slabs.ndirty_huge) * os_page_size;
 }
 

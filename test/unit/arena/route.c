@@ -80,6 +80,35 @@ active(const struct arena *arena)
 	return load_relaxed(&arena->active_pages) * os_page_size;
 }
 
+static size_t
+retained_of_arena_0(void)
+{
+	uint64_t epoch = 1;
+	size_t bytes = 0, length = sizeof bytes;
+
+	CHECK_EQ(t_mallctl("epoch", NULL, NULL, &epoch, sizeof epoch), 0);
+	CHECK_EQ(t_mallctl("stats.arenas.0.retained", &bytes, &length, NULL, 0), 0);
+	return bytes;
+}
+
+TEST(what_no_arena_has_of_an_eden_is_arena_0s_without_pageslabs_of_its_own_too)
+{
+	NEEDS_HUGE();
+	begin(1);
+	take(0);
+	take(1);
+	if (arena_huge(arena_get(0)) != NULL)
+		SKIP("arena 0 has page slabs");
+	REQUIRE(is_in_pageslab(1));
+	CHECK_EQ(retained_of_arena_0(),
+	    load_relaxed(&arena_get(0)->pac.stats.retained) + hpa_central.end
+		- hpa_central.next + hpa_central.n_kept * OS_HUGEPAGE);
+	CHECK(hpa_central.end != hpa_central.next);
+	give_back(0);
+	give_back(1);
+	end();
+}
+
 TEST(an_arena_asks_for_huge_pages_as_long_as_it_is_not_small)
 {
 	NEEDS_HUGE();
