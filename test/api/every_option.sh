@@ -8,6 +8,11 @@
 
 build option_value -ldl
 
+# Does the kernel give huge pages to who asks for them, and more memory than it has?
+gives_huge=false
+grep -q '\[madvise\]\|\[always\]' /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null &&
+    ! grep -q 2 /proc/sys/vm/overcommit_memory && gives_huge=true
+
 # NAME TYPE DEFAULT GOOD READ BAD [MESSAGE]: TYPE is that of opt.NAME, - where there is no such
 # node.  DEFAULT and READ are as the program prints them; DEFAULT is * where it depends on build or machine, and
 # begins with ? where a build may have no such feature; READ is = where it is GOOD itself.  An option
@@ -22,11 +27,11 @@ cache_oblivious bool false true = 1
 trust_madvise bool false true = 1
 experimental_hpa_start_huge_if_thp_always bool true false = 0
 experimental_hpa_enforce_hugify bool false true = 1
-hpa bool false true = 1
+hpa bool $gives_huge false = 1
 hpa_slab_max_alloc size_t 65536 32k 32768 64KB
 hpa_hugification_threshold size_t 1992294 1m 1048576 -1
 hpa_hugify_delay_ms u64 10000 3s 3000 3m
-hpa_start_huge_from size_t 67108864 1g 1073741824 x
+hpa_start_huge_from size_t 50331648 1g 1073741824 x
 hpa_hugify_sync bool false true = 1
 hpa_min_purge_interval_ms u64 0 250ms 250 -1
 experimental_hpa_max_purge_nhp ssize_t -1 7 = -2 Out-of-range
