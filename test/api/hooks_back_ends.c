@@ -7,7 +7,7 @@
 #include "harness/whole.h"
 
 const char *API(malloc_conf) =
-    "hpa:true,hpa_start_huge_from:0,san_guard_large:2,san_guard_small:2";
+    "abort_conf:false,hpa:true,hpa_start_huge_from:0,san_guard_large:2,san_guard_small:2";
 
 static bool
 is_guarded(const void *p)
