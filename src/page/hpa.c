@@ -233,6 +233,17 @@ fresh_end(struct hpa *hpa, struct fresh *fresh)
 	base_free(hpa->base, fresh->ps, sizeof *fresh->ps);
 }
 
+void
+hpa_splits_mapping(struct hpa *hpa, struct hpdata *ps, bool splits)
+{
+	/* Relaxed: a counter. */
+	if (splits && !ps->splits_mapping)
+		fetch_add_relaxed(&hpa->central->n_small, 1);
+	if (!splits && ps->splits_mapping)
+		fetch_sub_relaxed(&hpa->central->n_small, 1);
+	ps->splits_mapping = splits;
+}
+
 static void
 fresh_add_locked(struct hpa *hpa, struct fresh *fresh, uintptr_t addr)
 {
@@ -244,6 +255,8 @@ fresh_add_locked(struct hpa *hpa, struct fresh *fresh, uintptr_t addr)
 	ps->is_huge = fresh->is_huge;
 	if (ps->is_huge)
 		(void)hpdata_touch_all(ps);
+	else if (hpa->options.grows_huge)
+		hpa_splits_mapping(hpa, ps, true);
 	hpa->stats.n_hugifies += fresh->is_asked && ps->is_huge;
 	hpa->stats.n_hugify_failures += fresh->is_asked && !ps->is_huge;
 	psset_insert(&hpa->set, ps);
@@ -516,6 +529,7 @@ hpa_destroy(struct hpa *hpa)
 		assert(hpdata_is_empty(ps) && !ps->is_purging && !ps->is_hugifying);
 		touched += ps->n_touched;
 		psset_remove(&hpa->set, ps);
+		hpa_splits_mapping(hpa, ps, false);
 		if (!ps->is_huge || hpa->options.style == HPA_STYLE_EAGER
 		    || system->dehugify((void *)ps->addr, OS_HUGEPAGE))
 			hpa_central_give(hpa->central, ps->addr);

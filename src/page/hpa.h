@@ -160,6 +160,8 @@ struct hpa_purge {
 	unsigned n_dirty[HPA_PURGE_SLABS];
 	const struct hpa_purge *outer; /* of the same thread, interrupted by a signal */
 };
+/* Is ps small among huge ones from now on?  Counted.  With the lock held, or nobody else there. */
+void hpa_splits_mapping(struct hpa *hpa, struct hpdata *ps, bool splits);
 /* May single pages of an extent in ps be purged?  Not of a huge page, unless half of it is free or
  * in sparse slabs; then it is made small, and what is dirty in it is purged. */
 bool hpa_lets_purge_inside(struct hpa *hpa, struct hpdata *ps);

@@ -65,12 +65,13 @@ const struct hpa_system hpa_system_real = {
 struct hpa_central hpa_central = {
 	.lock = MUTEX_INITIALIZER(HPA_CENTRAL),
 	.system = &hpa_system_real,
+	.small_max = HPA_SMALL_MAX,
 };
 
 void
 hpa_central_init(struct hpa_central *central, const struct hpa_system *system)
 {
-	*central = (struct hpa_central){ .system = system };
+	*central = (struct hpa_central){ .system = system, .small_max = HPA_SMALL_MAX };
 	mutex_init(&central->lock, RANK_HPA_CENTRAL);
 }
 

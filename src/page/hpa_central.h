@@ -25,6 +25,9 @@
 #define HPA_EDEN_FIRST (CONFIG_HOSTILE ? 2 : 8)
 #define HPA_EDEN_PAGESLABS (CONFIG_HOSTILE ? 2 : 128)
 #define HPA_KEPT 32
+/* Small pageslabs among huge ones: each splits a mapping in three, of 65530 that a process may have
+ * by the kernel's default.  With so many, no more are made small. */
+#define HPA_SMALL_MAX 8192
 
 struct hpa_system {
 	/* Zeroed address space, aligned to OS_HUGEPAGE; NULL: none. */
@@ -51,6 +54,9 @@ struct hpa_central {
 	uintptr_t next, end;
 	uintptr_t kept[HPA_KEPT]; /* and pageslabs given back, which read as zero */
 	unsigned n_kept;
+	size_t small_max; /* Set once. */
+	_Atomic(size_t)
+	    n_small; /* pageslabs of all shards that split a mapping; relaxed */
 	_Atomic(size_t) mapped; /* bytes it mapped and did not unmap; relaxed */
 	_Atomic(uint64_t)
 	    map_due_ns; /* refused: not before this again; relaxed, a hint */

@@ -437,13 +437,22 @@ note_purged_locked(struct hpa *hpa, const struct hpa_purge *purge, const struct 
 	return end;
 }
 
+/* Not where mappings would become too many.  Relaxed: a hint. */
+static bool
+may_make_small(const struct hpa *hpa)
+{
+	const struct hpa_central *central = hpa->central;
+
+	return makes_huge(hpa) && load_relaxed(&central->n_small) < central->small_max;
+}
+
 /* What would come back by itself is made small.  Bits: which are. */
 static unsigned
 dehugify(struct hpa *hpa, const struct hpa_purge *purge)
 {
 	unsigned done = 0;
 
-	for (unsigned i = 0; makes_huge(hpa) && i < purge->n; i++) {
+	for (unsigned i = 0; may_make_small(hpa) && i < purge->n; i++) {
 		const struct hpdata *ps = purge->slabs[i];
 		/* Nobody else writes that while it is being purged. */
 		if (ps->is_huge
@@ -468,6 +477,7 @@ finish_locked(struct hpa *hpa, const struct hpa_purge *purge, unsigned made_smal
 		if ((made_small >> i & 1) != 0) {
 			ps->is_huge = false;
 			ps->n_small = ps->n_active;
+			hpa_splits_mapping(hpa, ps, true);
 			hpa->stats.n_dehugifies++;
 		}
 		/* What is dirty still is so from now on. */
@@ -652,6 +662,7 @@ hugify_locked(struct hpa *hpa, uint64_t now)
 	psset_update_begin(&hpa->set, ps);
 	ps->is_hugifying = false;
 	ps->is_huge = is_huge;
+	hpa_splits_mapping(hpa, ps, ps->splits_mapping && !is_huge);
 	ps->n_failures += !is_huge;
 	/* Some were touched, and charged, meanwhile. */
 	if (is_huge)

@@ -36,6 +36,7 @@ struct hpdata {
 	uint16_t n_active, n_touched;
 	uint16_t longest_free; /* pages of the longest run that is not active */
 	_Atomic(bool) is_huge; /* advised so, and not taken back */
+	bool splits_mapping;   /* small among huge ones */
 	bool is_purging;       /* neither allocated from nor purged by others */
 	bool is_hugifying;     /* allocated from, but not purged */
 	bool may_hugify;       /* a candidate since hugify_since_ns */

@@ -95,6 +95,34 @@ TEST(a_pageslab_that_the_kernel_does_not_make_small_is_tried_again_after_a_while
 	end();
 }
 
+TEST(no_more_pageslabs_are_made_small_than_mappings_may_be_split)
+{
+	struct hpdata *ps = sparse_huge_pageslab();
+
+	fill(1);
+	struct hpdata *other = LIST_ENTRY(ps->all_link.next, struct hpdata, all_link);
+	store_relaxed(&other->n_sparse, hpdata_pages() / 2);
+	own.central.small_max = 1;
+	CHECK(hpa_lets_purge_inside(&own.hpa, ps));
+	CHECK_EQ(load_relaxed(&own.central.n_small), 1);
+	CHECK(!hpa_lets_purge_inside(&own.hpa, other));
+	CHECK(other->is_huge);
+	CHECK_EQ(kernel.n_dehugifies, 1);
+	/* The first is huge again. */
+	store_relaxed(&ps->n_sparse, 0);
+	store_relaxed(&other->n_sparse, 0);
+	const unsigned n = own.n;
+	dalloc_from(n / 4);
+	while (own.n < n)
+		alloc(8, false);
+	kernel.now_ns += 100 * SECOND;
+	work();
+	CHECK(ps->is_huge);
+	CHECK_EQ(load_relaxed(&own.central.n_small), 0);
+	end();
+	CHECK_EQ(load_relaxed(&own.central.n_small), 0);
+}
+
 TEST(pages_purged_inside_slabs_are_no_reason_to_make_a_pageslab_huge)
 {
 	begin(&plain, 1000);
