@@ -137,12 +137,14 @@ read_overcommits(void)
 	return text[0] != '2';
 }
 
-/* The file names all modes, the one in force in brackets. */
+/* The file names all modes, the one in force in brackets; a process may be told to do without. */
 static enum os_thp
 read_thp_mode(void)
 {
 	char text[64];
 	os_read_line("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
+	if (text[0] != '\0' && prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1)
+		return OS_THP_NEVER;
 	if (strstr(text, "[always]") != NULL)
 		return OS_THP_ALWAYS;
 	if (strstr(text, "[madvise]") != NULL)

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -86,6 +87,20 @@ TEST(boot_reads_modes)
 		CHECK_EQ(os_overcommits, text[0] != '2');
 	bool has_thp = access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0;
 	CHECK_EQ(has_thp, os_thp() != OS_THP_UNSUPPORTED);
+}
+
+TEST(a_process_that_was_told_to_do_without_huge_pages_has_none)
+{
+	boot();
+	const enum os_thp mode = os_thp();
+
+	if (mode == OS_THP_UNSUPPORTED || prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
+		SKIP("no huge pages here");
+	os_thp_mode = OS_THP_UNKNOWN;
+	CHECK_EQ(os_thp(), OS_THP_NEVER);
+	REQUIRE(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0) == 0);
+	os_thp_mode = OS_THP_UNKNOWN;
+	CHECK_EQ(os_thp(), mode);
 }
 
 TEST(memory_is_zero_writable_and_aligned)
