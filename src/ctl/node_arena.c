@@ -14,6 +14,7 @@
 #include "ctl/nodes.h"
 #include "ctl/pin.h"
 #include "ctl/snapshot.h"
+#include "ctl/trim.h"
 #include "extent/dss.h"
 #include "os/pages.h"
 
@@ -43,12 +44,6 @@ decay_one(struct arena *arena)
 	arena_decay(arena, PURGE_BY_CURVE);
 }
 
-static void
-purge_one(struct arena *arena)
-{
-	arena_decay(arena, PURGE_EVERYTHING);
-}
-
 /* An arena that does not exist has nothing to give back. */
 static int
 do_to(unsigned index, void (*work)(struct arena *arena))
@@ -74,7 +69,7 @@ decay(struct ctl_call *call)
 static int
 purge(struct ctl_call *call)
 {
-	return do_to(call->index[0], purge_one);
+	return do_to(call->index[0], trim_arena);
 }
 
 /* ---- Reset and destroy, of manual arenas. ---- */
@@ -316,7 +311,8 @@ name(struct ctl_call *call)
 	    "them.") \
 	ROW(decay, BOOL, 0, 0, decay, 0, \
 	    "Give back the free pages that the decay settings say are due.") \
-	ROW(purge, BOOL, 0, 0, purge, 0, "Give back all free pages now.") \
+	ROW(purge, BOOL, 0, 0, purge, 0, \
+	    "Give back all free pages now, and what ended threads left.") \
 	ROW(reset, BOOL, 0, 0, reset, 0, "Free all objects of a manual arena at once.") \
 	ROW(destroy, BOOL, 0, 0, destroy, 0, \
 	    "Reset a manual arena, give all its memory back, free its index.") \

@@ -3,6 +3,7 @@
  * Free pages go back by time where no thread's cache looks after the arena: objects of manual
  * arenas, and threads whose caches are off.
  */
+#include <pthread.h>
 #include <tract/tract.h>
 
 #include "harness/test.h"
@@ -92,4 +93,41 @@ TEST(thread_without_cache_purges_by_time)
 	make_dirty_pages(0);
 	CHECK(dirty_pages(arena) >= N * SIZE / 65536 / 2);
 	CHECK(work_until_purged(arena, 0));
+}
+
+enum { OF_THREAD = 20000, BYTES_EACH = 500 };
+static void *of_thread[OF_THREAD];
+
+static void *
+allocate_and_end(void *arg)
+{
+	for (unsigned i = 0; i < OF_THREAD; i++)
+		REQUIRE((of_thread[i] = t_malloc(BYTES_EACH)) != NULL);
+	return arg;
+}
+
+static size_t
+active_bytes(void)
+{
+	const uint64_t epoch = 1;
+	size_t bytes = 0, length = sizeof bytes;
+
+	set("epoch", &epoch, sizeof epoch);
+	REQUIRE(t_mallctl("stats.active", &bytes, &length, NULL, 0) == 0);
+	return bytes;
+}
+
+TEST(purging_includes_what_others_freed_of_threads_that_have_ended)
+{
+	const size_t before = active_bytes();
+	pthread_t thread;
+
+	/* The calling thread has no cache any more, in which they would wait. */
+	REQUIRE(pthread_create(&thread, NULL, allocate_and_end, NULL) == 0);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	CHECK(active_bytes() >= before + OF_THREAD * BYTES_EACH);
+	for (unsigned i = 0; i < OF_THREAD; i++)
+		t_free(of_thread[i]);
+	set("arena.4096.purge", NULL, 0);
+	CHECK(active_bytes() < before + OF_THREAD * BYTES_EACH / 4);
 }
