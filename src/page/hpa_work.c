@@ -244,6 +244,15 @@ round_due(const struct hpa *hpa)
 	return after(first, later(psset_purge_since(&hpa->set), delay));
 }
 
+/* Before the lock is let go of.  Relaxed: figures. */
+static void
+publish_pages_locked(struct hpa *hpa)
+{
+	store_relaxed(&hpa->active_pages, psset_active(&hpa->set));
+	store_relaxed(&hpa->dirty_pages, psset_dirty(&hpa->set));
+	store_relaxed(&hpa->n_pageslabs, psset_pageslabs(&hpa->set));
+}
+
 void
 hpa_publish_locked(struct hpa *hpa, uint64_t now_ns)
 {
@@ -256,11 +265,9 @@ hpa_publish_locked(struct hpa *hpa, uint64_t now_ns)
 		due = earlier(due, now_ns);
 	if (is_over(hpa))
 		due = earlier(due, round_due(hpa));
-	/* Relaxed: figures, and a hint. */
+	/* Relaxed: a hint. */
 	store_relaxed(&hpa->due_ns, due);
-	store_relaxed(&hpa->active_pages, psset_active(&hpa->set));
-	store_relaxed(&hpa->dirty_pages, psset_dirty(&hpa->set));
-	store_relaxed(&hpa->n_pageslabs, psset_pageslabs(&hpa->set));
+	publish_pages_locked(hpa);
 }
 
 uint64_t
@@ -514,6 +521,7 @@ hpa_purge_locked(struct hpa *hpa, struct hpa_purge *purge)
 		for (unsigned i = 0; i < r.n;)
 			i = note_purged_locked(hpa, purge, &r, i);
 		n_pages += before - touched(hpa);
+		publish_pages_locked(hpa);
 	}
 	finish_locked(hpa, purge, made_small, hpa->central->system->now_ns());
 	own_purge = purge->outer;
@@ -670,6 +678,7 @@ hugify_locked(struct hpa *hpa, uint64_t now)
 		    (n_fresh - hpdata_touch_all(ps)) * os_page_size);
 	hpa_judge_locked(hpa, ps, hpa->central->system->now_ns());
 	psset_update_end(&hpa->set, ps);
+	publish_pages_locked(hpa);
 	hpa->stats.n_hugifies += is_huge;
 	hpa->stats.n_hugify_failures += !is_done;
 	return true;

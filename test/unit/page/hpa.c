@@ -85,7 +85,8 @@ TEST(address_space_is_a_quarter_more_than_what_is_used_or_little)
 		fill(1);
 		CHECK(load_relaxed(&own.central.mapped) <= used + used / 4 + little);
 	}
-	CHECK(CONFIG_HOSTILE || kernel.n_maps < 12);
+	/* Each is so large, in the end, that there are few. */
+	CHECK(CONFIG_HOSTILE || kernel.n_maps <= 4 + own.n * 8 / hpdata_pages() / 8);
 	end();
 }
 
