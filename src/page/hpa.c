@@ -287,6 +287,7 @@ take_from_fresh(struct hpa *hpa, struct taking *t, struct fresh *fresh)
 	if (addr != 0) {
 		mutex_lock(&hpa->lock);
 		fresh_add_locked(hpa, fresh, addr);
+		hpa_publish_locked(hpa, now_ns(hpa));
 		mutex_unlock(&hpa->lock);
 		take(hpa, t);
 	}

@@ -509,6 +509,7 @@ hpa_purge_locked(struct hpa *hpa, struct hpa_purge *purge)
 	assert(mutex_is_held(&hpa->lock));
 	purge->outer = own_purge;
 	own_purge = purge;
+	publish_pages_locked(hpa);
 	mutex_unlock(&hpa->lock);
 	const unsigned made_small = dehugify(hpa, purge);
 	mutex_lock(&hpa->lock);
