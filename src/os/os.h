@@ -15,6 +15,8 @@
 uint64_t os_clock_ns(void);
 /* The same scale, cheaper, as coarse as the scheduler tick (1-10 ms). */
 uint64_t os_clock_coarse_ns(void);
+/* Nanoseconds that the calling thread has had a processor. */
+uint64_t os_clock_thread_ns(void);
 
 /* Processors this process may run on now: affinity mask and cgroup quota (v1, v2); >= 1. */
 unsigned os_cpu_count(void);

@@ -182,6 +182,17 @@ starts_huge(const struct hpa *hpa)
 	return hpa->options.style == HPA_STYLE_EAGER || hpa->options.start_huge;
 }
 
+/* A heap as large as this is used for long enough to wait for its huge pages. */
+#define PATIENT_FROM ((size_t)512 << 20)
+
+static bool
+begins_small(struct hpa *hpa)
+{
+	/* Relaxed: a hint. */
+	return load_relaxed(&hpa->n_pageslabs) < PATIENT_FROM / OS_HUGEPAGE
+	    && hpa_central_begins_small(hpa->central);
+}
+
 /* Is a fresh pageslab asked to be huge?  Near a limit what is not used yet is not little. */
 static bool
 grows_huge(struct hpa *hpa)
@@ -189,7 +200,7 @@ grows_huge(struct hpa *hpa)
 	return hpa->options.grows_huge && hpa->options.style == HPA_STYLE_LAZY
 	    && !starts_huge(hpa) && !limit_is_pressed()
 	    && !limit_exceeds(LIMIT_SOFT, OS_HUGEPAGE)
-	    && !limit_exceeds(LIMIT_HARD, OS_HUGEPAGE);
+	    && !limit_exceeds(LIMIT_HARD, OS_HUGEPAGE) && !begins_small(hpa);
 }
 
 /* A pageslab in the making. */
@@ -267,8 +278,12 @@ fresh_add_locked(struct hpa *hpa, struct fresh *fresh, uintptr_t addr)
 static void
 fresh_advise(struct hpa *hpa, struct fresh *fresh, uintptr_t addr)
 {
-	fresh->is_huge = hpa->central->system->hugify((void *)addr, OS_HUGEPAGE);
-	if (!fresh->is_huge)
+	const struct hpa_system *system = hpa->central->system;
+
+	fresh->is_huge = system->hugify((void *)addr, OS_HUGEPAGE);
+	if (fresh->is_huge)
+		hpa_central_backed(hpa->central, system->back((void *)addr));
+	else
 		discharge(hpa, OS_HUGEPAGE);
 }
 

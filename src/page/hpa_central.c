@@ -50,7 +50,17 @@ purge(const struct iovec *ranges, unsigned n)
 	return n_done;
 }
 
+static uint64_t
+back(void *addr)
+{
+	const uint64_t start = os_clock_thread_ns();
+
+	*(volatile char *)addr = 0;
+	return os_clock_thread_ns() - start;
+}
+
 const struct hpa_system hpa_system_real = {
+	.back = back,
 	.map = map,
 	.unmap = os_pages_unmap,
 	.purge = purge,
@@ -190,6 +200,31 @@ hpa_central_refill(struct hpa_central *central)
 	else
 		(void)central->system->unmap(addr, size);
 	return true;
+}
+
+/* ---- what is at hand ------------------------------------------------------------------------- */
+
+void
+hpa_central_backed(struct hpa_central *central, uint64_t ns)
+{
+	const bool is_slow = ns > OS_HUGEPAGE;
+	/* Relaxed: hints; of two at once one is forgotten. */
+	const unsigned run = load_relaxed(&central->small_run);
+
+	store_relaxed(&central->small_run,
+	    is_slow ? (unsigned)min_size(max_size(2 * run, 1), HPA_SMALL_RUN) : run / 2);
+	if (is_slow)
+		store_relaxed(&central->n_begin_small, load_relaxed(&central->small_run));
+}
+
+bool
+hpa_central_begins_small(struct hpa_central *central)
+{
+	const unsigned n = load_relaxed(&central->n_begin_small);
+
+	if (n != 0)
+		store_relaxed(&central->n_begin_small, n - 1);
+	return n != 0;
 }
 
 /* ---- fork ------------------------------------------------------------------------------------ */

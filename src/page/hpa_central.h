@@ -28,6 +28,7 @@
 /* Small pageslabs among huge ones: each splits a mapping in three, of 65530 that a process may have
  * by the kernel's default.  With so many, no more are made small. */
 #define HPA_SMALL_MAX 8192
+#define HPA_SMALL_RUN 64u
 
 struct hpa_system {
 	/* Zeroed address space, aligned to OS_HUGEPAGE; NULL: none. */
@@ -38,6 +39,8 @@ struct hpa_system {
 	bool (*hugify)(void *addr, size_t size);   /* advice */
 	bool (*collapse)(void *addr, size_t size); /* at once */
 	bool (*dehugify)(void *addr, size_t size);
+	/* Writes to a fresh huge page.  Nanoseconds of the thread's own time. */
+	uint64_t (*back)(void *addr);
 	uint64_t (*now_ns)(void);
 };
 
@@ -54,6 +57,8 @@ struct hpa_central {
 	uintptr_t next, end;
 	uintptr_t kept[HPA_KEPT]; /* and pageslabs given back, which read as zero */
 	unsigned n_kept;
+	/* Pageslabs still to begin small, and how many after the next slow one.  Relaxed, hints. */
+	_Atomic(unsigned) n_begin_small, small_run;
 	size_t small_max; /* Set once. */
 	_Atomic(size_t)
 	    n_small; /* pageslabs of all shards that split a mapping; relaxed */
@@ -74,6 +79,15 @@ void hpa_central_give(struct hpa_central *central, uintptr_t addr);
 void hpa_central_drop(struct hpa_central *central, uintptr_t addr);
 /* With no lock held: another eden, unless there is room already. False: no memory. */
 bool hpa_central_refill(struct hpa_central *central);
+
+/*
+ * A fresh pageslab was backed huge in so much time.  Where that takes longer than a byte a
+ * nanosecond, the host of a virtual machine has to find memory first, while small pages are mostly
+ * at hand: one begins small after the first such, twice as many after each, up to HPA_SMALL_RUN.
+ */
+void hpa_central_backed(struct hpa_central *central, uint64_t ns);
+/* Shall the next one begin small?  Counts it. */
+bool hpa_central_begins_small(struct hpa_central *central);
 
 void hpa_central_fork_prepare(struct hpa_central *central);
 void hpa_central_fork_parent(struct hpa_central *central);

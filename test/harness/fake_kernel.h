@@ -328,7 +328,16 @@ kernel_now_ns(void)
 	return kernel.now_ns;
 }
 
+/* Huge pages are always at hand. */
+static uint64_t
+kernel_back(void *addr)
+{
+	(void)addr;
+	return 0;
+}
+
 static TEST_UNUSED const struct hpa_system kernel_system = {
+	.back = kernel_back,
 	.map = kernel_map,
 	.unmap = kernel_unmap,
 	.purge = kernel_purge,

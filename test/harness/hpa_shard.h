@@ -21,6 +21,7 @@
 
 static struct {
 	uint64_t now_ns;
+	uint64_t back_ns; /* for a huge page */
 	unsigned n_maps, n_unmaps, n_purges, n_hugifies, n_collapses, n_dehugifies;
 	size_t map_max;     /* more is refused, */
 	unsigned n_refused; /* so often */
@@ -89,8 +90,15 @@ fake_now(void)
 	return kernel.now_ns;
 }
 
+static uint64_t
+fake_back(void *addr)
+{
+	(void)addr;
+	return kernel.back_ns;
+}
+
 static const struct hpa_system system_fake = { fake_map, fake_unmap, fake_purge,
-	fake_hugify, fake_collapse, fake_dehugify, fake_now };
+	fake_hugify, fake_collapse, fake_dehugify, fake_back, fake_now };
 
 /* ---- a shard of its own ---------------------------------------------------------------------- */
 

@@ -123,6 +123,32 @@ TEST(no_more_pageslabs_are_made_small_than_mappings_may_be_split)
 	CHECK_EQ(load_relaxed(&own.central.n_small), 0);
 }
 
+static unsigned
+n_huge_of(unsigned pageslabs)
+{
+	const unsigned before = kernel.n_hugifies;
+
+	for (unsigned i = 0; i < pageslabs; i++)
+		fill(1);
+	return kernel.n_hugifies - before;
+}
+
+TEST(pageslabs_begin_small_where_huge_pages_are_not_at_hand)
+{
+	struct hpa_options options = plain;
+
+	options.grows_huge = true;
+	begin(&options, -1);
+	CHECK_EQ(n_huge_of(4), 4);
+	/* Slow ones: 1, 2, 4 small ones after them. */
+	kernel.back_ns = OS_HUGEPAGE + 1;
+	CHECK_EQ(n_huge_of(1 + 1 + 1 + 2 + 1 + 4), 3);
+	/* Quick again. */
+	kernel.back_ns = OS_HUGEPAGE;
+	CHECK_EQ(n_huge_of(5), 5);
+	end();
+}
+
 TEST(pages_purged_inside_slabs_are_no_reason_to_make_a_pageslab_huge)
 {
 	begin(&plain, 1000);
