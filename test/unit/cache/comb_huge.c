@@ -27,18 +27,6 @@ at_hand(void *addr)
 	return 0;
 }
 
-/* Whatever the machine has, every pageslab begins huge. */
-static void
-have_huge_pages(void)
-{
-	static struct hpa_system system;
-
-	system = hpa_system_real;
-	system.back = at_hand;
-	hpa_central.system = &system;
-	store_relaxed(&hpa_central.n_begin_small, 0);
-}
-
 static void
 fill(void)
 {
@@ -48,6 +36,20 @@ fill(void)
 		REQUIRE((objects[i] = API(malloc)(SIZE)) != NULL);
 		memset(objects[i], (int)(i % 251), SIZE);
 	}
+}
+
+/* Whatever the machine has, every pageslab begins huge.  NULL: no huge page allocator here. */
+static struct arena_huge *
+fill_huge_pages(void)
+{
+	static struct hpa_system system;
+
+	system = hpa_system_real;
+	system.back = at_hand;
+	hpa_central.system = &system;
+	store_relaxed(&hpa_central.n_begin_small, 0);
+	fill();
+	return arena_huge(thread_self->arena);
 }
 
 static void
@@ -112,10 +114,8 @@ drop_most(unsigned first)
 TEST(slabs_that_wait_are_forgotten_when_they_are_shared)
 {
 	struct tcache *tc = own_tcache();
+	struct arena_huge *huge = fill_huge_pages();
 
-	have_huge_pages();
-	fill();
-	struct arena_huge *huge = arena_huge(thread_self->arena);
 	if (huge == NULL)
 		SKIP("no huge page allocator here");
 	drop_some(tc);
@@ -131,10 +131,8 @@ TEST(slabs_that_wait_are_forgotten_when_they_are_shared)
 TEST(a_few_sparse_slabs_leave_a_huge_page_whole_and_many_do_not)
 {
 	struct tcache *tc = own_tcache();
+	struct arena_huge *huge = fill_huge_pages();
 
-	have_huge_pages();
-	fill();
-	struct arena_huge *huge = arena_huge(thread_self->arena);
 	if (huge == NULL)
 		SKIP("no huge page allocator here");
 	if (emap_lookup(objects[OBJECTS - 1])->size < 4 * os_page_size)
