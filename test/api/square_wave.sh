@@ -23,10 +23,10 @@ knows()
 	[ -z "$(MALLOC_CONF=$1 LD_PRELOAD=$library env true 2>&1)" ]
 }
 
-check 'a worker gives back what an idle process freed' wave settles background_thread:true 2
-check 'so does one that the first thread brought' wave settles background_thread_auto:true 1
-check 'lazily, too' wave settles "background_thread:true,muzzy_decay_ms:$((decay / 2))" 1
-check 'without a worker, the next slow calls do' wave waits background_thread_auto:false 2
+check 'a worker gives back what an idle process freed' wave settles background_thread:true,hpa:false 2
+check 'so does one that the first thread brought' wave settles background_thread_auto:true,hpa:false 1
+check 'lazily, too' wave settles "background_thread:true,hpa:false,muzzy_decay_ms:$((decay / 2))" 1
+check 'without a worker, the next slow calls do' wave waits background_thread_auto:false,hpa:false 2
 title='with huge pages, by a worker'
 if knows hpa:true; then
 	huge=background_thread:true,hpa:true,hpa_min_purge_interval_ms:100
