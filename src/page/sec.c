@@ -163,6 +163,17 @@ expect_trim(struct sec *sec, bool *deferred)
 	*deferred = true;
 }
 
+/* Nobody wakes up for a trim alone while it may still come along with other work. */
+static uint64_t
+wake_ns(const struct sec *sec, uint64_t due)
+{
+	/* Relaxed: set at any time. */
+	const ssize_t ms = load_relaxed(&sec->decay_ms);
+	const uint64_t patience = ms <= 0 ? 0 : trim_interval_ns((uint64_t)ms) / 2;
+
+	return due < UINT64_MAX - patience ? due + patience : UINT64_MAX;
+}
+
 /* After something was put into a bin.  Relaxed: who has made it DEFERRED_NEVER looks into the bins
  * afterwards, with their locks. */
 static inline void
@@ -352,8 +363,8 @@ sec_time_until_deferred_work(struct pai *self)
 
 	if (due == DEFERRED_NEVER)
 		return behind;
-	const uint64_t now = os_clock_coarse_ns();
-	const uint64_t ns = due > now && !limit_is_pressed() ? due - now : 0;
+	const uint64_t now = os_clock_coarse_ns(), wake = wake_ns(sec, due);
+	const uint64_t ns = wake > now && !limit_is_pressed() ? wake - now : 0;
 	return ns < behind ? ns : behind;
 }
 

@@ -14,7 +14,8 @@
  *
  * What lies idle does not stay: four times in the arena's decay time each bin gives back what it
  * has not needed since the last time, so that all of it is with the HPA after half of that time, to
- * decay there.  It is emptied by sec_flush, and by work that is to purge everything.
+ * decay there; or after three quarters, where there is no other work to wake up for.  It is emptied
+ * by sec_flush, and by work that is to purge everything.
  *
  * A cached extent is in use for the HPA, and nobody's for everybody else: its state is MERGING, its
  * words say so at its edges and are empty between them, from before it is listed until it was

@@ -121,20 +121,20 @@ counts_in(unsigned seconds)
 	return after;
 }
 
-/* What counting itself left behind has decayed. */
+/* What counting itself left behind has decayed: so long nobody runs. */
 static void
-settle(void)
+settle(unsigned seconds)
 {
 	sleep(1);
 	find_workers();
-	for (unsigned i = 0; i < 20 && counts_in(2).runs != 0; i++)
+	for (unsigned i = 0; i < 20 && counts_in(seconds).runs != 0; i++)
 		continue;
 }
 
 static int
 idle(unsigned seconds)
 {
-	settle();
+	settle(2);
 	const struct counts counts = counts_in(seconds);
 	return n_workers != 0 && counts.runs == 0 && counts.switches == 0;
 }
@@ -149,15 +149,15 @@ decays(unsigned ms, size_t bytes)
 	    != 0)
 		abort();
 	memset(p, 1, bytes);
-	settle();
+	settle(2 + ms / 2000);
 	free(p);
 	/* The first pass comes within a second, and the last may be late by its epoch's jitter. */
 	const struct counts counts = counts_in(ms / 1000 + 2);
 	const unsigned needed =
 	    (unsigned)(bytes / (size_t)sysconf(_SC_PAGESIZE)) / PAGES_A_PASS;
 	printf("%u passes are needed\n", needed);
-	/* Those at the beginning and the end; what counting left takes some, too. */
-	return n_workers != 0 && counts.runs >= needed / 4 && counts.runs <= needed + 4
+	/* Those at the beginning and the end. */
+	return n_workers != 0 && counts.runs >= needed / 4 && counts.runs <= needed + 2
 	    && counts.switches <= counts.runs + 4 * n_workers;
 }
 
