@@ -53,10 +53,8 @@ carve(struct tcache *tc, unsigned szind, struct edata *e)
 NOINLINE void
 tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e)
 {
-	if (slab_geometry[szind].reg_size > TCACHE_LONE_MAX || e->carved == e->nregs
-	    || e->owned_purged != 0)
-		return;
-	tc->list[szind] = carve(tc, (unsigned)szind, e);
+	if (e->owned_purged == 0)
+		tc->list[szind] = carve(tc, (unsigned)szind, e);
 }
 
 /* Something to allocate from in the current slab, NULL when it is used up. */

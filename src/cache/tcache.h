@@ -44,10 +44,9 @@
 #define TCACHE_MESSAGES (CONFIG_HOSTILE ? 2 : 64)
 #define TCACHE_MESSAGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
 #define TCACHE_MESSAGE_BYTES 4096
-/* Lists of one region in turn until untouched ones join it: a power of two.  Two regions of more
- * bytes, used in turn, push each other's pages out of the processor's first cache. */
-#define TCACHE_LONE_FILLS (CONFIG_HOSTILE ? 2 : 64)
-#define TCACHE_LONE_MAX ((size_t)20 << 10)
+/* Classes of up to 20 KiB, of which a list of one region is lengthened: two larger ones that are
+ * used in turn push each other's pages out of the processor's first cache. */
+#define TCACHE_LONE_CLASSES (SC_NBINS + 2)
 /* A slab is worth at most so much of what is owned of its class: 1 / n, up to a power of two. */
 #define TCACHE_GROWTH (CONFIG_HOSTILE ? 1 : 16)
 /* Large objects kept: how many at most (see opt.tcache_nslots_large), how large each, how much in
@@ -164,7 +163,7 @@ void tcache_slab_event(struct tcache *tc, struct edata *e);
 void tcache_unlist(struct tcache *tc, unsigned szind);
 void tcache_check(struct tcache *tc);
 
-/* A class's list was of one region time and again, and is empty: untouched ones go there. */
+/* A class's list was of one region, and is empty: untouched ones go there. */
 void tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e);
 
 /* A slab comes into service, or leaves it. */
@@ -201,9 +200,7 @@ tcache_take_free(struct tcache *tc, size_t szind, struct edata *e)
 	e->need = e->carved;
 	e->free = NULL;
 	tc->list[szind] = *(void **)p;
-	/* Relaxed: its own counter. */
-	if (UNLIKELY(n == 1)
-	    && load_relaxed(&tc->classes[szind].n_fills) % TCACHE_LONE_FILLS == 0)
+	if (UNLIKELY(n == 1) && szind < TCACHE_LONE_CLASSES && e->carved != e->nregs)
 		tcache_lengthen(tc, szind, e);
 	return p;
 }

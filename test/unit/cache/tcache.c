@@ -336,7 +336,7 @@ carved_by_pairs(size_t size)
 		(void)take(tc, szind);
 	give(tc, take(tc, szind));
 	const unsigned before = tc->classes[szind].current->carved;
-	for (unsigned i = 0; i < 4 * TCACHE_LONE_FILLS; i++)
+	for (unsigned i = 0; i < 8; i++)
 		give(tc, take(tc, szind));
 	const unsigned carved = tc->classes[szind].current->carved - before;
 	end_tcache(tc);
@@ -346,6 +346,9 @@ carved_by_pairs(size_t size)
 /* Or each malloc of such a pair would find an empty list. */
 TEST(one_object_at_a_time_comes_to_have_several_regions)
 {
-	CHECK(carved_by_pairs(TCACHE_LONE_MAX) >= 1);
-	CHECK_EQ(carved_by_pairs(TCACHE_LONE_MAX + 1), 0);
+	const size_t max = size_class_size(TCACHE_LONE_CLASSES - 1);
+
+	CHECK_EQ(max, 20 << 10);
+	CHECK(carved_by_pairs(max) >= 1);
+	CHECK_EQ(carved_by_pairs(max + 1), 0);
 }
