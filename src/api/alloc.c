@@ -310,9 +310,8 @@ alloc_refill_slow(size_t size, struct tcache *tc, size_t szind)
 static ALWAYS_INLINE void *
 refill(size_t size, struct tcache *tc, size_t szind, slow_refill *slow)
 {
-	if (UNLIKELY(tc == &tcache_none))
-		return slow(size, tc, szind);
-	struct edata *e = tc->classes[szind].current;
+	struct edata *e = tc->current[szind];
+
 	if (LIKELY(e != NULL && e->free != NULL && !tcache_is_noticed()))
 		return tcache_take_free(tc, szind, e);
 	return slow(size, tc, szind);

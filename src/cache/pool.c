@@ -105,9 +105,9 @@ tcache_share_slabs(struct tcache *tc)
 	tcache_flush(tc);
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		struct tcache_class *k = &tc->classes[i];
-		if (k->current != NULL) {
-			list_push_back(&k->partial, &k->current->link);
-			k->current = NULL;
+		if (tc->current[i] != NULL) {
+			list_push_back(&k->partial, &tc->current[i]->link);
+			tc->current[i] = NULL;
 		}
 		share_list(tc, &k->partial);
 		share_list(tc, &k->full);

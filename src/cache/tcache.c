@@ -50,18 +50,19 @@ carve(struct tcache *tc, unsigned szind, struct edata *e)
 	return first;
 }
 
-NOINLINE void
-tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e)
+NOINLINE void *
+tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e, void *p)
 {
 	if (e->owned_purged == 0)
 		tc->list[szind] = carve(tc, (unsigned)szind, e);
+	return p;
 }
 
 /* Something to allocate from in the current slab, NULL when it is used up. */
 static void *
 use_current(struct tcache *tc, unsigned szind)
 {
-	struct edata *e = tc->classes[szind].current;
+	struct edata *e = tc->current[szind];
 
 	if (e == NULL)
 		return NULL;
@@ -72,24 +73,24 @@ use_current(struct tcache *tc, unsigned szind)
 
 /* The current slab has no free region left: out of service until `wake' of them come back. */
 static void
-retire_current(struct tcache_class *k)
+retire_current(struct tcache *tc, unsigned szind)
 {
-	struct edata *e = k->current;
+	struct edata *e = tc->current[szind];
 
 	if (e == NULL)
 		return;
 	assert(e->free == NULL && e->carved == e->nregs && e->need == e->nregs);
 	e->slab_state = SLAB_FULL;
 	e->need = slab_wake(e->nregs);
-	list_push_back(&k->full, &e->link);
-	k->current = NULL;
+	list_push_back(&tc->classes[szind].full, &e->link);
+	tc->current[szind] = NULL;
 }
 
 static void
-set_current(struct tcache_class *k, struct edata *e)
+set_current(struct tcache *tc, unsigned szind, struct edata *e)
 {
 	e->slab_state = SLAB_CURRENT;
-	k->current = e;
+	tc->current[szind] = e;
 }
 
 /* One region of a shared slab, while the class is cold in this thread. */
@@ -167,7 +168,7 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 	tcache_gains(tc, e);
 	tc->shrunk_bytes = 0;
 	tc->empty_limit = max_size(tc->empty_limit, tcache_empty_share(tc));
-	set_current(k, e);
+	set_current(tc, szind, e);
 	return carve(tc, szind, e);
 }
 
@@ -205,25 +206,25 @@ NOINLINE void *
 tcache_refill(struct tcache *tc, unsigned szind)
 {
 	struct tcache_class *k = &tc->classes[szind];
-	struct edata *e;
+	struct edata *e = tc->current[szind];
 
 	assert(tc->list[szind] == NULL);
-	if (LIKELY(k->current != NULL && k->current->free != NULL))
-		return tcache_take_free(tc, szind, k->current);
+	if (LIKELY(e != NULL && e->free != NULL))
+		return tcache_take_free(tc, szind, e);
 	tcache_tick(tc);
 	if (tcache_has_mail(tc))
 		(void)tcache_drain(tc);
 	void *p = use_current(tc, szind);
 	if (p != NULL)
 		return p;
-	retire_current(k);
+	retire_current(tc, szind);
 	if ((e = take_partial(tc, szind)) == NULL && k->n_cold >= TCACHE_COLD)
 		e = tcache_kept_take(tc, szind);
 	if (e == NULL)
 		e = take_combed(tc, k);
 	if (e == NULL)
 		return refill_from_arena(tc, szind);
-	set_current(k, e);
+	set_current(tc, szind, e);
 	return use_current(tc, szind);
 }
 
@@ -321,10 +322,11 @@ tcache_check(struct tcache *tc)
 			listed++;
 			assert(listed <= SLAB_MAXREGS);
 		}
-		if (k->current != NULL) {
-			assert(k->current->slab_state == SLAB_CURRENT);
-			slab_check(k->current);
-			owned += k->current->size;
+		const struct edata *current = tc->current[i];
+		if (current != NULL) {
+			assert(current->slab_state == SLAB_CURRENT);
+			slab_check(current);
+			owned += current->size;
 		}
 		LIST_FOR_EACH (l, &k->partial) {
 			const struct edata *e = LIST_ENTRY(l, struct edata, link);

@@ -70,7 +70,6 @@
 #define TCACHE_EMPTY_MAX ((size_t)4 << 20)
 
 struct tcache_class {
-	struct edata *current;
 	struct list partial; /* oldest first */
 	struct list full;    /* combed ones first; see comb.c */
 	/* Whoever holds them, see kept.h. */
@@ -111,6 +110,9 @@ struct tcache {
 	void *list[SC_NOWNED];
 	uint8_t
 	    lookup[SC_LOOKUP_COUNT]; /* a copy of size_class_lookup, one load nearer */
+	/* The slab that regions come from.  It lies here, not among the classes: where a list is
+	 * empty and its free list is not, little else is touched. */
+	struct edata *current[SC_NOWNED];
 	/* ---- slow paths; owner thread only ---- */
 	struct arena *arena; /* new slabs come from it; older ones may be of others */
 	unsigned n_slow;     /* slow paths since the last tick */
@@ -163,8 +165,8 @@ void tcache_slab_event(struct tcache *tc, struct edata *e);
 void tcache_unlist(struct tcache *tc, unsigned szind);
 void tcache_check(struct tcache *tc);
 
-/* A class's list was of one region, and is empty: untouched ones go there. */
-void tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e);
+/* A class's list was of one region, p, and is empty: untouched ones go there.  Returns p. */
+void *tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e, void *p);
 
 /* A slab comes into service, or leaves it. */
 static inline void
@@ -201,7 +203,7 @@ tcache_take_free(struct tcache *tc, size_t szind, struct edata *e)
 	e->free = NULL;
 	tc->list[szind] = *(void **)p;
 	if (UNLIKELY(n == 1) && szind < TCACHE_LONE_CLASSES && e->carved != e->nregs)
-		tcache_lengthen(tc, szind, e);
+		return tcache_lengthen(tc, szind, e, p);
 	return p;
 }
 

@@ -37,22 +37,24 @@ tcache_trim_boot(void)
 
 /* The current slab goes when nothing in it is live: the class is idle. */
 static void
-delete_current_if_free(struct tcache *tc, struct tcache_class *k)
+delete_current_if_free(struct tcache *tc, unsigned szind)
 {
-	struct edata *e = k->current;
+	struct edata *e = tc->current[szind];
 
 	if (e == NULL || e->need != 0)
 		return;
-	k->current = NULL;
+	tc->current[szind] = NULL;
 	tcache_loses(tc, e);
 	arena_slab_delete(arena_of(e), e);
 }
 
 /* Without any slab, a class that is not used starts again from shared ones. */
 static bool
-owns_nothing(const struct tcache_class *k)
+owns_nothing(const struct tcache *tc, unsigned szind)
 {
-	return k->current == NULL && list_is_empty(&k->partial)
+	const struct tcache_class *k = &tc->classes[szind];
+
+	return tc->current[szind] == NULL && list_is_empty(&k->partial)
 	    && list_is_empty(&k->full);
 }
 
@@ -64,8 +66,8 @@ trim_class(struct tcache *tc, unsigned szind)
 	if (tcache_class_is_idle(k)) {
 		tcache_unlist(tc, szind);
 		if (tcache_is_worth_trimming(slab_geometry[szind].slab_size))
-			delete_current_if_free(tc, k);
-		if (owns_nothing(k))
+			delete_current_if_free(tc, szind);
+		if (owns_nothing(tc, szind))
 			k->n_cold = 0;
 	}
 	k->taken_at_trim = (uint32_t)load_relaxed(&k->n_taken);
@@ -125,6 +127,6 @@ tcache_flush(struct tcache *tc)
 	tcache_kept_flush(tc);
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		tcache_unlist(tc, i);
-		delete_current_if_free(tc, &tc->classes[i]);
+		delete_current_if_free(tc, i);
 	}
 }

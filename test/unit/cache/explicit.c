@@ -138,7 +138,7 @@ TEST(a_region_of_an_owned_slab_goes_to_its_owner)
 	struct edata *e = arena_slab_new(arena_get(0), CLASS, 1, tc);
 	REQUIRE(e != NULL);
 	e->slab_state = SLAB_CURRENT;
-	tc->classes[CLASS].current = e;
+	tc->current[CLASS] = e;
 	tcache_gains(tc, e);
 	p = tcache_refill(tc, CLASS);
 	REQUIRE(p != NULL && emap_lookup(p) == e);

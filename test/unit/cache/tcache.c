@@ -57,8 +57,8 @@ warm_up(struct tcache *tc, unsigned szind)
 
 	do
 		cold[n++] = take(tc, szind);
-	while (tc->classes[szind].current == NULL && n < 4 * TCACHE_COLD + 31);
-	REQUIRE(tc->classes[szind].current != NULL);
+	while (tc->current[szind] == NULL && n < 4 * TCACHE_COLD + 31);
+	REQUIRE(tc->current[szind] != NULL);
 	while (n != 0)
 		give(tc, cold[--n]);
 }
@@ -107,7 +107,7 @@ TEST(no_page_of_a_slab_is_touched_before_it_is_needed)
 	struct tcache *tc = new_tcache();
 
 	warm_up(tc, CLASS);
-	const struct edata *e = tc->classes[CLASS].current;
+	const struct edata *e = tc->current[CLASS];
 	CHECK(e->carved * slab_region_size(e) <= 2 * TCACHE_CARVE_BYTES);
 	end_tcache(tc);
 }
@@ -122,7 +122,7 @@ TEST(a_full_slab_serves_again_only_after_a_batch_of_frees)
 
 	warm_up(tc, CLASS);
 	/* All of one slab, and one of the next. */
-	struct edata *e = k->current;
+	struct edata *e = tc->current[CLASS];
 	void *p = take(tc, CLASS);
 	for (; emap_lookup(p) == e; p = take(tc, CLASS))
 		regions[n++] = p;
@@ -158,13 +158,12 @@ worth_owned(const struct tcache *tc)
 static unsigned
 take_until_grown(struct tcache *tc, void **all, unsigned most)
 {
-	const struct tcache_class *k = &tc->classes[CLASS];
 	const struct edata *last = NULL;
 	unsigned n = 0, owned = 0, worth = 1;
 
 	while (worth < slab_geometry[CLASS].grown && n < most) {
 		REQUIRE((all[n++] = take(tc, CLASS)) != NULL);
-		const struct edata *e = k->current;
+		const struct edata *e = tc->current[CLASS];
 		if (e == last || e == NULL)
 			continue;
 		/* A new one is no more than the share of what there was, rounded up. */
@@ -189,7 +188,7 @@ TEST(slabs_grow_with_what_the_thread_has_of_the_class)
 		SKIP("slabs of pages of this size are large as they are");
 	CHECK_EQ(k->owned_kib, 0);
 	const unsigned n = take_until_grown(tc, many, COUNT_OF(many));
-	CHECK_EQ(slab_worth(k->current), slab_geometry[CLASS].grown);
+	CHECK_EQ(slab_worth(tc->current[CLASS]), slab_geometry[CLASS].grown);
 	/* They are counted as the slabs that they are worth. */
 	CHECK_EQ(arena_get(0)->bins[CLASS].stats.cur_slabs,
 	    worth_owned(tc) + (arena_get(0)->bins[CLASS].current != NULL));
@@ -236,7 +235,7 @@ TEST(slabs_do_not_grow_where_slots_are_counted)
 	tc->shape = &shape;
 	while (worth_owned(tc) < 4 * TCACHE_GROWTH && n < COUNT_OF(many)) {
 		REQUIRE((many[n++] = take(tc, CLASS)) != NULL);
-		const struct edata *e = tc->classes[CLASS].current;
+		const struct edata *e = tc->current[CLASS];
 		CHECK(e == NULL || slab_worth(e) == 1);
 	}
 	while (n != 0)
@@ -250,21 +249,20 @@ TEST(slabs_do_not_grow_where_slots_are_counted)
 TEST(where_no_large_slab_is_to_be_had_a_usual_one_serves)
 {
 	struct tcache *tc = new_tcache();
-	struct tcache_class *k = &tc->classes[CLASS];
 	const size_t slab_size = slab_geometry[CLASS].slab_size;
 
 	if (slab_geometry[CLASS].grown == 1)
 		SKIP("slabs of pages of this size are large as they are");
 	unsigned n = take_until_grown(tc, many, COUNT_OF(many) / 2);
-	const struct edata *last = k->current;
-	while (k->current->carved != k->current->nregs || tc->list[CLASS] != NULL)
+	const struct edata *last = tc->current[CLASS];
+	while (last->carved != last->nregs || tc->list[CLASS] != NULL)
 		many[n++] = take(tc, CLASS);
 	arena_decay(arena_get(0), PURGE_EVERYTHING);
 	limit_set(LIMIT_HARD, limit_used() + slab_size);
 	REQUIRE((many[n++] = take(tc, CLASS)) != NULL);
 	limit_set(LIMIT_HARD, 0);
-	REQUIRE(k->current != NULL);
-	CHECK(k->current != last && slab_worth(k->current) == 1);
+	REQUIRE(tc->current[CLASS] != NULL);
+	CHECK(tc->current[CLASS] != last && slab_worth(tc->current[CLASS]) == 1);
 	while (n != 0)
 		give(tc, many[--n]);
 	tcache_flush(tc);
@@ -281,9 +279,9 @@ TEST(the_list_is_given_back_whole)
 	tcache_unlist(tc, CLASS);
 	CHECK(tc->list[CLASS] == NULL);
 	tcache_check(tc);
-	CHECK_EQ(tc->classes[CLASS].current->need, 1);
+	CHECK_EQ(tc->current[CLASS]->need, 1);
 	give(tc, p);
-	CHECK_EQ(tc->classes[CLASS].current->need, 0);
+	CHECK_EQ(tc->current[CLASS]->need, 0);
 	end_tcache(tc);
 	whole_check_empty();
 }
@@ -300,7 +298,7 @@ check_broken(void)
 static void
 check_lost_region(void)
 {
-	broken->classes[CLASS].current->need++;
+	broken->current[CLASS]->need++;
 	tcache_check(broken);
 }
 
@@ -319,8 +317,7 @@ TEST(the_check_finds_what_is_lost)
 TEST(nothing_is_had_without_a_tcache)
 {
 	for (unsigned i = 0; i < SC_NOWNED; i++)
-		CHECK(tcache_none.list[i] == NULL
-		    && tcache_none.classes[i].current == NULL);
+		CHECK(tcache_none.list[i] == NULL && tcache_none.current[i] == NULL);
 	for (unsigned i = 0; i < SC_LOOKUP_COUNT; i++)
 		CHECK_EQ(tcache_none.lookup[i], 0);
 }
@@ -332,13 +329,13 @@ carved_by_pairs(size_t size)
 	struct tcache *tc = new_tcache();
 	const unsigned szind = size_class_of(size);
 
-	while (tc->classes[szind].current == NULL)
+	while (tc->current[szind] == NULL)
 		(void)take(tc, szind);
 	give(tc, take(tc, szind));
-	const unsigned before = tc->classes[szind].current->carved;
+	const unsigned before = tc->current[szind]->carved;
 	for (unsigned i = 0; i < 8; i++)
 		give(tc, take(tc, szind));
-	const unsigned carved = tc->classes[szind].current->carved - before;
+	const unsigned carved = tc->current[szind]->carved - before;
 	end_tcache(tc);
 	return carved;
 }

@@ -69,9 +69,9 @@ TEST(a_class_in_use_keeps_its_slabs)
 	trim(tc);
 	churn(100, 100);
 	const size_t owned = tc->owned_bytes;
-	CHECK(owned != 0 && tc->classes[szind].current != NULL);
+	CHECK(owned != 0 && tc->current[szind] != NULL);
 	trim(tc);
-	CHECK(tc->classes[szind].current != NULL);
+	CHECK(tc->current[szind] != NULL);
 	API(free)(p);
 }
 
@@ -220,10 +220,10 @@ TEST(an_idle_class_keeps_what_tcache_gc_delay_bytes_leaves_it)
 	CHECK(owned != 0);
 	trim(tc);
 	CHECK_EQ(tc->owned_bytes, owned);
-	CHECK(tc->classes[szind].current != NULL);
+	CHECK(tc->current[szind] != NULL);
 	opt.tcache_gc_delay_bytes = 1;
 	trim(tc);
-	CHECK(tc->classes[szind].current == NULL);
+	CHECK(tc->current[szind] == NULL);
 	opt.tcache_gc_delay_bytes = 0;
 }
 
@@ -239,7 +239,7 @@ TEST(without_experimental_tcache_gc_every_tick_trims)
 	tcache_tick_now(tc);
 	tcache_tick_now(tc);
 	tcache_tick_now(tc);
-	CHECK(tc->classes[size_class_of(100)].current == NULL);
+	CHECK(tc->current[size_class_of(100)] == NULL);
 	opt.experimental_tcache_gc = true;
 	tc->trimmed_ns = 0;
 }
