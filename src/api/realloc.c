@@ -201,24 +201,29 @@ move_own(void *p, const struct edata *e, size_t size)
 }
 
 static NOINLINE void *
-realloc_other(void *p, size_t size)
+realloc_away(void *p, size_t size, const struct edata *e)
 {
-	const struct edata *e = record_inline(p);
-
 	if (p == NULL) {
 		void *new = alloc_malloc(size);
 		return LIKELY(new != NULL) ? new : alloc_failed("realloc");
 	}
 	if (UNLIKELY(size == 0))
 		return realloc_zero(p);
-	if (LIKELY(emap_is_active((uintptr_t)e - RTREE_ORIGIN))
-	    && stays(object_size(p, e), size))
-		return p;
 	void *moved = NULL;
 	/* alloc_resize reports what is none. */
 	if (edata_is_owned_by(e, thread_tcache) && slab_is_region(e, p))
 		moved = move_own(p, e, size);
 	return LIKELY(moved != NULL) ? moved : alloc_resize(p, size);
+}
+
+/* What is not an own region stays as often. */
+static NOINLINE void *
+realloc_other(void *p, size_t size, const struct edata *e)
+{
+	if (LIKELY(emap_is_active((uintptr_t)e - RTREE_ORIGIN))
+	    && stays(object_size(p, e), size))
+		return p;
+	return realloc_away(p, size, e);
 }
 
 /* On the hit path an own region stays; NULL is nobody's, and 0 bytes are too few to stay for. */
@@ -230,7 +235,7 @@ API(realloc)(void *p, size_t size)
 	if (LIKELY(edata_is_owned_by(e, thread_tcache)
 		&& stays(slab_region_size(e), size)))
 		return p;
-	return realloc_other(p, size);
+	return realloc_other(p, size, e);
 }
 LIBC_NAME(__libc_realloc, realloc);
 
