@@ -108,9 +108,55 @@ neighbour_or_file(struct ecache *ec, struct edata *e, bool try_next, bool try_pr
 	return other;
 }
 
+/* The neighbour, if there is one, leaves the set and becomes one extent with e, which is in none:
+ * the lower one.  The other record goes to `records'. */
+static struct edata *
+merge_locked(struct ecache *ec, struct edata *e, enum emap_side side,
+    struct list *records)
+{
+	struct edata *other = emap_neighbour(e, side, ec->state);
+
+	if (other == NULL)
+		return e;
+	eset_remove(&ec->eset, other);
+	struct edata *low = side == EMAP_NEXT ? e : other,
+		     *high = side == EMAP_NEXT ? other : e;
+	emap_merge(low, high);
+	list_push_back(records, &high->link);
+	return low;
+}
+
+/* Without hooks to ask, all under one hold of the lock. */
+static void
+put_at_once(struct ecache *ec, struct edata *e)
+{
+	struct list records, *l;
+
+	list_init(&records);
+	mutex_lock(&ec->lock);
+	if (UNLIKELY(ec->is_frozen || e->guarded)) {
+		file_locked(ec, e);
+	} else {
+		assert(e->state == EXTENT_MERGING);
+		e->state = (uint8_t)ec->state;
+		e = merge_locked(ec, e, EMAP_NEXT, &records);
+		e = merge_locked(ec, e, EMAP_PREVIOUS, &records);
+		if (list_is_empty(&records))
+			emap_set_state(e, ec->state);
+		eset_insert(&ec->eset, e);
+	}
+	mutex_unlock(&ec->lock);
+	while ((l = list_pop_front(&records)) != NULL)
+		edata_pool_put(ec->pool, LIST_ENTRY(l, struct edata, link));
+}
+
 void
 ecache_put(struct ecache *ec, struct edata *e)
 {
+	if (LIKELY(ehooks_are_default(ec->ehooks))) {
+		put_at_once(ec, e);
+		return;
+	}
 	bool try_next = true, try_previous = true;
 	struct edata *other;
 	enum emap_side side;
@@ -160,13 +206,35 @@ ecache_carve(struct ecache *ec, struct edata *e, size_t size, size_t alignment)
 	return e;
 }
 
+/* Take e, in the set, and cut it to size at once, where that asks no hook, takes no memory and
+ * leaves nothing in front. */
+static void
+take_front_locked(struct ecache *ec, struct edata *e, size_t size, size_t alignment)
+{
+	struct edata *trail = NULL;
+
+	if (e->size != size && is_aligned(e->addr, alignment)
+	    && LIKELY(ehooks_are_default(ec->ehooks)))
+		trail = edata_pool_get_ready(ec->pool, edata_arena(e));
+	if (trail == NULL) {
+		take_locked(ec, e);
+		return;
+	}
+	eset_remove(&ec->eset, e);
+	if (emap_split(e, size, trail))
+		eset_insert(&ec->eset, trail);
+	else
+		edata_pool_put(ec->pool, trail);
+	emap_set_state(e, EXTENT_MERGING);
+}
+
 struct edata *
 ecache_take(struct ecache *ec, size_t size, size_t alignment, size_t largest)
 {
 	mutex_lock(&ec->lock);
 	struct edata *e = eset_fit(&ec->eset, size, alignment, largest);
 	if (e != NULL)
-		take_locked(ec, e);
+		take_front_locked(ec, e, size, alignment);
 	mutex_unlock(&ec->lock);
 	return e == NULL ? NULL : ecache_carve(ec, e, size, alignment);
 }

@@ -75,15 +75,10 @@ make(struct edata_pool *pool)
 	return &batch[0];
 }
 
-struct edata *
-edata_pool_get(struct edata_pool *pool, unsigned arena_index)
+/* As new, and of that arena; NULL stays NULL. */
+static struct edata *
+renew(struct edata *e, unsigned arena_index)
 {
-	struct edata *e = pop(pool);
-
-	if (e == NULL)
-		e = adopt_orphan(pool);
-	if (e == NULL)
-		e = make(pool);
 	if (e == NULL)
 		return NULL;
 	assert(load_relaxed(&e->owner) == NULL && load_relaxed(&e->remote) == 0);
@@ -96,6 +91,24 @@ edata_pool_get(struct edata_pool *pool, unsigned arena_index)
 	/* Release: pairs with emap_neighbour, which may know the record from its last arena. */
 	store_release(&e->arena_index, (uint16_t)arena_index);
 	return e;
+}
+
+struct edata *
+edata_pool_get(struct edata_pool *pool, unsigned arena_index)
+{
+	struct edata *e = pop(pool);
+
+	if (e == NULL)
+		e = adopt_orphan(pool);
+	if (e == NULL)
+		e = make(pool);
+	return renew(e, arena_index);
+}
+
+struct edata *
+edata_pool_get_ready(struct edata_pool *pool, unsigned arena_index)
+{
+	return renew(pop(pool), arena_index);
 }
 
 void

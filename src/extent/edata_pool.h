@@ -28,6 +28,8 @@ extern struct edata_pool edata_orphans;
 
 void edata_pool_init(struct edata_pool *pool, struct base *base);
 struct edata *edata_pool_get(struct edata_pool *pool, unsigned arena_index);
+/* One that lies ready, without asking the base; NULL: none. */
+struct edata *edata_pool_get_ready(struct edata_pool *pool, unsigned arena_index);
 void edata_pool_put(struct edata_pool *pool, struct edata *e);
 /* The pool of a manual arena. */
 void edata_pool_init_manual(struct edata_pool *pool);

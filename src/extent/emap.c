@@ -18,18 +18,33 @@ word_of(const struct edata *e)
 	return ((uintptr_t)e - RTREE_ORIGIN) | tags(e);
 }
 
+/* Release, here and below: pairs with rtree_read; the record is filled in before it can be
+ * found. */
 static void
 write_word(uintptr_t address, uintptr_t word)
 {
-	/* Release: pairs with rtree_read; the record is filled in before it can be found. */
 	store_release(rtree_find(address), word);
+}
+
+/* Where the words of so many granules from the first on, at least one, lie side by side. */
+static size_t
+count_in_leaf(uintptr_t first, size_t n)
+{
+	const size_t left = RTREE_LEAF_COUNT - rtree_index_in_leaf(first);
+
+	return n < left ? n : left;
 }
 
 static void
 write_edges(const struct edata *e, uintptr_t word)
 {
-	write_word(e->addr, word);
-	if (e->size > GRANULE)
+	const size_t n = e->size >> LG_GRANULE;
+	rtree_word *const first = rtree_find(e->addr);
+
+	store_release(first, word);
+	if (LIKELY(count_in_leaf(e->addr, n) == n))
+		store_release(first + n - 1, word);
+	else
 		write_word(edata_end(e) - GRANULE, word);
 }
 
@@ -78,8 +93,15 @@ emap_set_state(struct edata *e, enum extent_state state)
 static void
 write_interior(const struct edata *e, uintptr_t word)
 {
-	for (uintptr_t a = e->addr + GRANULE; a + GRANULE < edata_end(e); a += GRANULE)
-		write_word(a, word);
+	const uintptr_t end = edata_end(e) - GRANULE;
+
+	for (uintptr_t a = e->addr + GRANULE; a < end;) {
+		const size_t n = count_in_leaf(a, (end - a) >> LG_GRANULE);
+		rtree_word *const first = rtree_find(a);
+		for (size_t i = 0; i < n; i++)
+			store_release(first + i, word);
+		a += n << LG_GRANULE;
+	}
 }
 
 void

@@ -8,12 +8,18 @@ static struct pac_fixture fixture;
 static struct ecache ecache;
 
 static void
-open_cache(void)
+open_cache_of(extent_hooks_t *hooks)
 {
 	region_reset(test_seed());
-	(void)fixture_open(&fixture, &region.hooks);
+	(void)fixture_open(&fixture, hooks);
 	memset(&ecache, 0, sizeof ecache);
 	ecache_init(&ecache, EXTENT_DIRTY, &fixture.ehooks, &fixture.pool);
+}
+
+static void
+open_cache(void)
+{
+	open_cache_of(&region.hooks);
 }
 
 static struct edata *
@@ -77,6 +83,56 @@ TEST(what_is_cut_off_stays_and_comes_together_again)
 	CHECK_EQ(ecache_pages(&ecache) * GRANULE, 56 * os_page_size);
 	ecache_check(&ecache);
 	ecache_put(&ecache, e);
+	CHECK_EQ(close_cache(), 1);
+}
+
+/* Times that the cache's lock was taken since the last call. */
+static uint64_t
+holds(void)
+{
+	static uint64_t seen;
+	const uint64_t before = seen;
+
+	seen = load_relaxed(&ecache.lock.stats.n_ops);
+	return seen - before;
+}
+
+TEST(without_hooks_to_ask_a_take_and_a_put_hold_the_lock_once)
+{
+	struct edata *e[4];
+
+	open_cache_of(&ehooks_default);
+	ecache_put(&ecache, new_extent(64));
+	/* Records that lie ready. */
+	for (unsigned i = 0; i < 4; i++)
+		REQUIRE((e[i] = edata_pool_get(&fixture.pool, FIXTURE_ARENA)) != NULL);
+	for (unsigned i = 0; i < 4; i++)
+		edata_pool_put(&fixture.pool, e[i]);
+	(void)holds();
+	for (unsigned i = 0; i < 4; i++) {
+		e[i] = ecache_take(&ecache, 8 * os_page_size, os_page_size, SIZE_MAX);
+		REQUIRE(e[i] != NULL && e[i]->size == 8 * os_page_size);
+		CHECK_EQ(e[i]->state, EXTENT_MERGING);
+		CHECK(i == 0 || e[i]->addr == edata_end(e[i - 1]));
+		CHECK_EQ(holds(), 1);
+		ecache_check(&ecache);
+		(void)holds();
+	}
+	/* With none, a neighbour behind it, one before it, and both. */
+	static const unsigned order[] = { 2, 1, 3, 0 };
+	for (unsigned i = 0; i < 4; i++) {
+		ecache_put(&ecache, e[order[i]]);
+		CHECK_EQ(holds(), 1);
+		CHECK_EQ(ecache_pages(&ecache) * GRANULE,
+		    (32 + 8 * (i + 1)) * os_page_size);
+		ecache_check(&ecache);
+		(void)holds();
+	}
+	/* All of it goes at once. */
+	e[0] = ecache_take(&ecache, 64 * os_page_size, os_page_size, SIZE_MAX);
+	REQUIRE(e[0] != NULL);
+	CHECK_EQ(holds(), 1);
+	ecache_put(&ecache, e[0]);
 	CHECK_EQ(close_cache(), 1);
 }
 
