@@ -54,6 +54,8 @@
 #define TCACHE_LARGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
 #define TCACHE_LARGE_MAX ((size_t)512 << 10)
 #define TCACHE_LARGE_BYTES ((size_t)1 << 20)
+/* Of these, how many stay when a request finds none of its size. */
+#define TCACHE_LARGE_UNASKED (CONFIG_HOSTILE ? 1 : 4)
 /* Slow paths between two looks at the clock, if opt.tcache_gc_incr_bytes is the initial value, and
  * the time between two trimmings. */
 #define TCACHE_TICK (CONFIG_HOSTILE ? 5 : 64)
