@@ -281,6 +281,13 @@ malloc_unusual(size_t size)
 	return p != NULL ? p : alloc_failed("malloc");
 }
 
+/* An object of a class of which some are to be guarded. */
+static NOINLINE void *
+alloc_apart(struct tcache *tc, size_t szind)
+{
+	return alloc_extent(tc->arena, tc, size_class_size((unsigned)szind), 1, ZERO_NO);
+}
+
 static ALWAYS_INLINE void *
 refill_slow(size_t size, struct tcache *tc, size_t szind, void *(*unusual)(size_t))
 {
@@ -288,9 +295,8 @@ refill_slow(size_t size, struct tcache *tc, size_t szind, void *(*unusual)(size_
 	if (UNLIKELY(tc == &tcache_none))
 		return unusual(size);
 	tcache_notice();
-	void *p = large_is_apart((unsigned)szind)
-	    ? alloc_extent(tc->arena, tc, size_class_size((unsigned)szind), 1, ZERO_NO)
-	    : tcache_refill(tc, (unsigned)szind);
+	void *p = large_is_apart((unsigned)szind) ? alloc_apart(tc, szind)
+						  : tcache_refill(tc, (unsigned)szind);
 	return LIKELY(p != NULL) ? p : unusual(size);
 }
 

@@ -58,27 +58,18 @@ tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e, void *p)
 	return p;
 }
 
-/* Something to allocate from in the current slab, NULL when it is used up. */
+/* A region of the current slab, which has one. */
 static void *
-use_current(struct tcache *tc, unsigned szind)
+use_current(struct tcache *tc, unsigned szind, struct edata *e)
 {
-	struct edata *e = tc->current[szind];
-
-	if (e == NULL)
-		return NULL;
-	if (e->free != NULL)
-		return tcache_take_free(tc, szind, e);
-	return e->carved < e->nregs ? carve(tc, szind, e) : NULL;
+	return LIKELY(e->free != NULL) ? tcache_take_free(tc, szind, e)
+				       : carve(tc, szind, e);
 }
 
 /* The current slab has no free region left: out of service until `wake' of them come back. */
 static void
-retire_current(struct tcache *tc, unsigned szind)
+retire_current(struct tcache *tc, unsigned szind, struct edata *e)
 {
-	struct edata *e = tc->current[szind];
-
-	if (e == NULL)
-		return;
 	assert(e->free == NULL && e->carved == e->nregs && e->need == e->nregs);
 	e->slab_state = SLAB_FULL;
 	e->need = slab_wake(e->nregs);
@@ -177,12 +168,13 @@ static struct edata *
 take_partial(struct tcache *tc, unsigned szind)
 {
 	struct list *l = list_pop_front(&tc->classes[szind].partial);
-	const struct list *sparse = tcache_sparse(tc, szind);
 
-	if (l == NULL && sparse != NULL && (l = list_last(sparse)) != NULL)
+	if (UNLIKELY(l == NULL)) {
+		const struct list *sparse = tcache_sparse(tc, szind);
+		if (sparse == NULL || (l = list_last(sparse)) == NULL)
+			return NULL;
 		list_remove(l);
-	if (l == NULL)
-		return NULL;
+	}
 	struct edata *e = LIST_ENTRY(l, struct edata, link);
 	tcache_leaves_partial(tc, e);
 	return e;
@@ -206,18 +198,17 @@ NOINLINE void *
 tcache_refill(struct tcache *tc, unsigned szind)
 {
 	struct tcache_class *k = &tc->classes[szind];
-	struct edata *e = tc->current[szind];
+	struct edata *e;
 
 	assert(tc->list[szind] == NULL);
-	if (LIKELY(e != NULL && e->free != NULL))
-		return tcache_take_free(tc, szind, e);
 	tcache_tick(tc);
 	if (tcache_has_mail(tc))
 		(void)tcache_drain(tc);
-	void *p = use_current(tc, szind);
-	if (p != NULL)
-		return p;
-	retire_current(tc, szind);
+	if ((e = tc->current[szind]) != NULL) {
+		if (e->free != NULL || e->carved != e->nregs)
+			return use_current(tc, szind, e);
+		retire_current(tc, szind, e);
+	}
 	if ((e = take_partial(tc, szind)) == NULL && k->n_cold >= TCACHE_COLD)
 		e = tcache_kept_take(tc, szind);
 	if (e == NULL)
@@ -225,7 +216,7 @@ tcache_refill(struct tcache *tc, unsigned szind)
 	if (e == NULL)
 		return refill_from_arena(tc, szind);
 	set_current(tc, szind, e);
-	return use_current(tc, szind);
+	return use_current(tc, szind, e);
 }
 
 /* A slab without live regions, in no list: keep it for a while, or give it back. */

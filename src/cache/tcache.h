@@ -276,6 +276,8 @@ tcache_sparse(struct tcache *tc, unsigned szind)
 static inline void
 tcache_leaves_partial(struct tcache *tc, struct edata *e)
 {
+	if (LIKELY(e->slab_state == SLAB_PARTIAL))
+		return;
 	e->need = slab_live(e);
 	if (UNLIKELY(e->slab_state >= SLAB_UNCOMBED)) {
 		tc->sparse_bytes -= e->size;
