@@ -220,7 +220,8 @@ realloc_away(void *p, size_t size, const struct edata *e)
 static NOINLINE void *
 realloc_other(void *p, size_t size, const struct edata *e)
 {
-	if (LIKELY(emap_is_active((uintptr_t)e - RTREE_ORIGIN))
+	/* 0 is also the size of what is no object. */
+	if (LIKELY(size != 0 && emap_is_active((uintptr_t)e - RTREE_ORIGIN))
 	    && stays(object_size(p, e), size))
 		return p;
 	return realloc_away(p, size, e);

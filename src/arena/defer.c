@@ -35,7 +35,7 @@ huge_due_ns(struct arena *arena)
 	if (huge == NULL)
 		return DEFERRED_NEVER;
 	const uint64_t hpa = load_relaxed(&huge->hpa.due_ns),
-		       sec = load_relaxed(&huge->sec.trim_ns);
+		       sec = sec_wake_ns(&huge->sec);
 	return hpa < sec ? hpa : sec;
 }
 

@@ -108,32 +108,37 @@ neighbour_or_file(struct ecache *ec, struct edata *e, bool try_next, bool try_pr
 	return other;
 }
 
-/* The neighbour, if there is one, leaves the set and becomes one extent with e, which is in none:
- * the lower one.  The other record goes to `records'. */
+/* The neighbours on a side, several where a hook had kept them apart, leave the set and become one
+ * extent with e, which is in none.  The other records go to `records'. */
 static struct edata *
 merge_locked(struct ecache *ec, struct edata *e, enum emap_side side,
     struct list *records)
 {
-	struct edata *other = emap_neighbour(e, side, ec->state);
+	struct edata *other;
 
-	if (other == NULL)
-		return e;
-	eset_remove(&ec->eset, other);
-	struct edata *low = side == EMAP_NEXT ? e : other,
-		     *high = side == EMAP_NEXT ? other : e;
-	emap_merge(low, high);
-	list_push_back(records, &high->link);
-	return low;
+	while ((other = emap_neighbour(e, side, ec->state)) != NULL) {
+		eset_remove(&ec->eset, other);
+		struct edata *low = side == EMAP_NEXT ? e : other,
+			     *high = side == EMAP_NEXT ? other : e;
+		emap_merge(low, high);
+		list_push_back(records, &high->link);
+		e = low;
+	}
+	return e;
 }
 
-/* Without hooks to ask, all under one hold of the lock. */
-static void
+/* Without hooks to ask, all under one hold of the lock.  False: there are. */
+static bool
 put_at_once(struct ecache *ec, struct edata *e)
 {
 	struct list records, *l;
 
 	list_init(&records);
 	mutex_lock(&ec->lock);
+	if (UNLIKELY(!ehooks_are_default(ec->ehooks))) {
+		mutex_unlock(&ec->lock);
+		return false;
+	}
 	if (UNLIKELY(ec->is_frozen || e->guarded)) {
 		file_locked(ec, e);
 	} else {
@@ -148,15 +153,14 @@ put_at_once(struct ecache *ec, struct edata *e)
 	mutex_unlock(&ec->lock);
 	while ((l = list_pop_front(&records)) != NULL)
 		edata_pool_put(ec->pool, LIST_ENTRY(l, struct edata, link));
+	return true;
 }
 
 void
 ecache_put(struct ecache *ec, struct edata *e)
 {
-	if (LIKELY(ehooks_are_default(ec->ehooks))) {
-		put_at_once(ec, e);
+	if (LIKELY(put_at_once(ec, e)))
 		return;
-	}
 	bool try_next = true, try_previous = true;
 	struct edata *other;
 	enum emap_side side;

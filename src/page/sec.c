@@ -163,15 +163,15 @@ expect_trim(struct sec *sec, bool *deferred)
 	*deferred = true;
 }
 
-/* Nobody wakes up for a trim alone while it may still come along with other work. */
-static uint64_t
-wake_ns(const struct sec *sec, uint64_t due)
+uint64_t
+sec_wake_ns(const struct sec *sec)
 {
-	/* Relaxed: set at any time. */
+	/* Relaxed: set at any time; a hint. */
+	const uint64_t due = load_relaxed(&sec->trim_ns);
 	const ssize_t ms = load_relaxed(&sec->decay_ms);
 	const uint64_t patience = ms <= 0 ? 0 : trim_interval_ns((uint64_t)ms) / 2;
 
-	return due < UINT64_MAX - patience ? due + patience : UINT64_MAX;
+	return due < UINT64_MAX - patience ? due + patience : due;
 }
 
 /* After something was put into a bin.  Relaxed: who has made it DEFERRED_NEVER looks into the bins
@@ -357,13 +357,12 @@ static uint64_t
 sec_time_until_deferred_work(struct pai *self)
 {
 	struct sec *sec = sec_of(self);
-	/* Relaxed: a hint. */
-	const uint64_t due = load_relaxed(&sec->trim_ns);
+	const uint64_t wake = sec_wake_ns(sec);
 	const uint64_t behind = sec->behind->time_until_deferred_work(sec->behind);
 
-	if (due == DEFERRED_NEVER)
+	if (wake == DEFERRED_NEVER)
 		return behind;
-	const uint64_t now = os_clock_coarse_ns(), wake = wake_ns(sec, due);
+	const uint64_t now = os_clock_coarse_ns();
 	const uint64_t ns = wake > now && !limit_is_pressed() ? wake - now : 0;
 	return ns < behind ? ns : behind;
 }

@@ -76,6 +76,9 @@ struct sec {
 	_Atomic(uint64_t) trim_ns;
 };
 
+/* When somebody has to wake up for a trim alone, which may come along with other work before that;
+ * a hint.  DEFERRED_NEVER: not at all. */
+uint64_t sec_wake_ns(const struct sec *sec);
 /* The bins lie in `base'; without memory for them it caches nothing. */
 void sec_init(struct sec *sec, struct base *base, struct pai *behind,
     const struct sec_options *options, ssize_t decay_ms);

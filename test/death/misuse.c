@@ -159,6 +159,38 @@ shrink_inside_own(void)
 	realloc_inside_own(10);
 }
 
+static void
+end_inside_large(void)
+{
+	char *p = API(malloc)(100000);
+
+	(void)API(realloc)(hidden(p + 64), 0);
+}
+
+static void
+end_inside_mixed(void)
+{
+	char *p = API(malloc)(40);
+
+	(void)API(realloc)(hidden(p + 16), 0);
+}
+
+static void
+end_twice(void)
+{
+	char *p = hidden(API(malloc)(40));
+
+	(void)API(realloc)(p, 0);
+	(void)API(realloc)(hidden(p), 0);
+}
+
+TEST(realloc_to_nothing_dies_of_what_is_no_object)
+{
+	test_dies(end_inside_large, "interior pointer");
+	test_dies(end_inside_mixed, "interior pointer");
+	test_dies(end_twice, "double free");
+}
+
 TEST(an_interior_pointer_dies)
 {
 	test_dies(free_inside_large, "interior pointer");

@@ -170,6 +170,28 @@ TEST(a_refused_merge_leaves_both)
 	CHECK_EQ(close_cache(), 3);
 }
 
+TEST(what_a_hook_kept_apart_comes_together_when_nobody_is_asked_any_more)
+{
+	struct edata *e[8];
+
+	open_cache();
+	e[0] = new_extent(64);
+	for (unsigned i = 1; i < 8; i++)
+		REQUIRE((e[i] = extent_split(&fixture.ehooks, &fixture.pool, e[i - 1],
+			     8 * os_page_size))
+		    != NULL);
+	region.percent[HOOK_MERGE] = 100;
+	for (unsigned i = 0; i < 8; i++)
+		if (i != 3)
+			ecache_put(&ecache, e[i]);
+	ehooks_set(&fixture.ehooks, &ehooks_default);
+	ecache_put(&ecache, e[3]);
+	ecache_check(&ecache);
+	ehooks_set(&fixture.ehooks, &region.hooks);
+	region.percent[HOOK_MERGE] = 0;
+	CHECK_EQ(close_cache(), 1);
+}
+
 TEST(mappings_that_touch_stay_apart)
 {
 	open_cache();

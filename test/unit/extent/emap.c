@@ -199,6 +199,38 @@ TEST(a_merged_extent_promises_no_more_than_both)
 	}
 }
 
+/* Wherever the border between two leaves lies: at an edge, at a cut, in the midst. */
+TEST(words_are_written_across_the_border_of_two_leaves)
+{
+	static _Alignas(EDATA_ALIGNMENT) struct edata trail;
+	const size_t border = ((uintptr_t)1 << RTREE_LG_LEAF_SPAN) / os_page_size, n = 6;
+
+	if (os_page_size != GRANULE)
+		SKIP("pages are larger than what has a word");
+	for (size_t before = 0; before <= n; before++) {
+		struct edata *e = extent_at(border - before, n, EXTENT_ACTIVE);
+		emap_register_interior(e);
+		for (size_t i = 0; i < n; i++)
+			CHECK(emap_lookup(at(border - before + i)) == e);
+		emap_deregister_interior(e);
+		for (size_t i = 1; i < n - 1; i++)
+			CHECK(emap_lookup(at(border - before + i)) == NULL);
+		for (size_t cut = 1; cut < n; cut++) {
+			memset(&trail, 0, sizeof trail);
+			store_relaxed(&trail.arena_index, 5);
+			REQUIRE(emap_split(e, cut * os_page_size, &trail));
+			CHECK(emap_lookup(at(border - before + cut - 1)) == e);
+			CHECK(emap_lookup(at(border - before + cut)) == &trail);
+			CHECK(emap_lookup(at(border - before + n - 1)) == &trail);
+			emap_merge(e, &trail);
+			CHECK(emap_lookup(at(border - before + n - 1)) == e);
+		}
+		emap_deregister(e);
+		for (size_t i = 0; i < n; i++)
+			CHECK(emap_lookup_any(at(border - before + i)) == NULL);
+	}
+}
+
 TEST(an_extent_out_of_range_is_refused)
 {
 	static _Alignas(EDATA_ALIGNMENT) struct edata e;
