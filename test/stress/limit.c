@@ -18,7 +18,7 @@
 #define MIB ((size_t)1 << 20)
 #define ARENAS 4
 #define THREADS 4
-#define LIVE_NS ((uint64_t)1000 * 1000 * 1000)
+#define SECOND_NS ((uint64_t)1000 * 1000 * 1000)
 #define SLOTS 256
 #define CHILDREN (BUILT_FOR_TSAN ? 0 : 12)
 
@@ -69,6 +69,16 @@ on_limit(void *data, const limit_event_t *event)
 	API(free)(API(malloc)(event->wanted % 1000));
 }
 
+/* A second, and on until both limits were met: which limits are tried in it is chance. */
+static bool
+is_lived(uint64_t since_ns)
+{
+	const uint64_t ns = os_clock_ns() - since_ns;
+
+	return ns >= 60 * SECOND_NS
+	    || (ns >= SECOND_NS && n_failed != 0 && n_called != 0);
+}
+
 static void *
 live(void *arg)
 {
@@ -76,8 +86,8 @@ live(void *arg)
 	unsigned char *mine[SLOTS] = { NULL };
 	size_t sizes[SLOTS] = { 0 };
 
-	const uint64_t end = os_clock_ns() + LIVE_NS;
-	for (unsigned i = 0; i % 64 != 0 || os_clock_ns() < end; i++) {
+	const uint64_t since_ns = os_clock_ns();
+	for (unsigned i = 0; i % 64 != 0 || !is_lived(since_ns); i++) {
 		const size_t slot = test_random_below(&seed, SLOTS);
 		unsigned char *p = mine[slot];
 		if (i % 64 == 0)
