@@ -203,7 +203,8 @@ TEST(the_child_knows_what_was_locked_by_whom)
 	int status = 1;
 
 	atomic_store(&has_taken, 0);
-	REQUIRE(pthread_create(&thread, NULL, hold_for_a_while, &foreign) == 0);
+	atomic_store(&may_release, 0);
+	REQUIRE(pthread_create(&thread, NULL, hold_until_told, &foreign) == 0);
 	while (!atomic_load(&has_taken))
 		;
 	mutex_lock(&own);
@@ -224,5 +225,6 @@ TEST(the_child_knows_what_was_locked_by_whom)
 	mutex_unlock(&own);
 	REQUIRE(waitpid(child, &status, 0) == child);
 	CHECK_EQ(status, 0);
+	atomic_store(&may_release, 1);
 	pthread_join(thread, NULL);
 }
