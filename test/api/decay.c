@@ -10,8 +10,8 @@
 
 #define N 200
 #define SIZE ((size_t)100000)
-#define DECAY_MS 50
-#define WORK_MS 5000 /* at most */
+#define DECAY_MS 200
+#define WORK_MS 20000 /* at most */
 
 static void
 set(const char *name, const void *value, size_t length)
@@ -74,10 +74,12 @@ TEST(manual_arena_purges_by_time)
 	size_t length = sizeof arena;
 
 	REQUIRE(t_mallctl("arenas.create", &arena, &length, NULL, 0) == 0);
-	set_of_arena(arena, "dirty_decay_ms", DECAY_MS);
+	set_of_arena(arena, "dirty_decay_ms", -1);
 	const int flags = MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE;
 	make_dirty_pages(flags);
 	CHECK(dirty_pages(arena) >= N * SIZE / 65536 / 2);
+	set_of_arena(arena, "dirty_decay_ms", DECAY_MS);
+	CHECK(dirty_pages(arena) != 0);
 	CHECK(work_until_purged(arena, flags));
 }
 
@@ -89,9 +91,10 @@ TEST(thread_without_cache_purges_by_time)
 
 	set("thread.tcache.enabled", &off, sizeof off);
 	REQUIRE(t_mallctl("thread.arena", &arena, &length, NULL, 0) == 0);
-	set_of_arena(arena, "dirty_decay_ms", DECAY_MS);
+	set_of_arena(arena, "dirty_decay_ms", -1);
 	make_dirty_pages(0);
 	CHECK(dirty_pages(arena) >= N * SIZE / 65536 / 2);
+	set_of_arena(arena, "dirty_decay_ms", DECAY_MS);
 	CHECK(work_until_purged(arena, 0));
 }
 

@@ -225,11 +225,13 @@ TEST(under_pressure_threads_keep_nothing)
 	if (!opt.tcache)
 		SKIP("no cache");
 	for (unsigned k = 0; k < 2; k++) {
+		/* Nothing is trimmed meanwhile, but then. */
+		tc->trimmed_ns = UINT64_MAX - TCACHE_TRIM_NS - 1;
 		for (unsigned i = 0; i < COUNT_OF(p); i++)
 			REQUIRE((p[i] = API(malloc)(20000)) != NULL);
 		for (unsigned i = 0; i < COUNT_OF(p); i++)
 			API(free)(p[i]);
-		usleep(30 * 1000);
+		tc->trimmed_ns = 0;
 		if (k == 1)
 			limit_pressure_set(LIMIT_GROUP_HIGH);
 		tcache_tick_now(tc);
@@ -404,6 +406,8 @@ count_call(void *data, const limit_event_t *event)
 	API(free)(API(malloc)(64));
 }
 
+static pthread_barrier_t all_have_lived;
+
 static void *
 live_at_the_limit(void *arg)
 {
@@ -424,6 +428,8 @@ live_at_the_limit(void *arg)
 		}
 		CHECK(limit_used() <= ROOM);
 	}
+	/* Even where they ran one after the other, all hold something at once. */
+	pthread_barrier_wait(&all_have_lived);
 	for (unsigned i = 0; i < COUNT_OF(mine); i++)
 		API(free)(mine[i]);
 	/* A failure is no end: what was freed is there again. */
@@ -446,6 +452,7 @@ TEST(threads_live_at_the_hard_limit)
 	set("limit.soft", used + 6 * MIB);
 	set("limit.hard", hard);
 	set_callback(count_call, NULL);
+	REQUIRE(pthread_barrier_init(&all_have_lived, NULL, THREADS) == 0);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		REQUIRE(pthread_create(&threads[i], NULL, live_at_the_limit, (void *)i)
 		    == 0);
