@@ -27,22 +27,25 @@ files_end(void)
 	CHECK(system(command) == 0);
 }
 
-/* Write `text' to files_root/path, making the directories on the way. */
+/* Write `text' to files_root/path, making the directories on the way.  Who reads it meanwhile finds
+ * all of the old text or of the new. */
 static TEST_UNUSED void
 files_put(const char *path, const char *text)
 {
-	char full[256];
+	char full[256], new[sizeof(files_root) + 4];
 
 	snprintf(full, sizeof(full), "%s/%s", files_root, path);
+	snprintf(new, sizeof(new), "%s/new", files_root);
 	for (char *p = full + strlen(files_root) + 1; (p = strchr(p, '/')) != NULL; p++) {
 		*p = '\0';
 		mkdir(full, 0700);
 		*p = '/';
 	}
-	FILE *file = fopen(full, "w");
+	FILE *file = fopen(new, "w");
 	REQUIRE(file != NULL);
 	fputs(text, file);
 	fclose(file);
+	REQUIRE(rename(new, full) == 0);
 }
 
 #endif
