@@ -31,6 +31,7 @@ cat > "$tmp/p.c" << 'END'
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 void malloc_stats_print(void (*write)(void *, const char *), void *opaque, const char *options);
 static void put(void *opaque, const char *text) { fputs(text, opaque); }
@@ -45,7 +46,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "fork") == 0 && fork() == 0)
 		exit(0);
 	if (argc > 1 && strcmp(argv[1], "fork") == 0)
-		sleep(1);
+		wait(NULL);
 	return p == NULL;
 }
 END

@@ -328,7 +328,7 @@ fi
 "$tract" run --summary sh -c 'trap "exit 9" TERM; : >"$0"; while :; do sleep 0.1; done' \
     "$tmp/started" >"$tmp/out" 2>"$tmp/err" &
 pid=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+for _ in $(seq 150); do
 	[ -e "$tmp/started" ] && break
 	sleep 0.2
 done

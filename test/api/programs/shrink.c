@@ -9,7 +9,8 @@
  *		the same after slow calls for so many milliseconds
  *	shrink mixed MIB LEFT MOST MS
  *		objects of 16 bytes to 64 KiB, all but LEFT MiB are freed by who made
- *		them: after MS milliseconds without a call at most MOST MiB are resident
+ *		them: after MS milliseconds without a call, or some more where a worker is late,
+ *		at most MOST MiB are resident
  *	shrink threads N MOST
  *		N idle threads with 40 objects each: at most MOST KiB for each
  *
@@ -159,8 +160,11 @@ mixed(size_t bytes, size_t left, size_t most, long ms)
 	if (pthread_create(&thread, NULL, have_peak, of_load) != 0)
 		exit(2);
 	pthread_barrier_wait(&barrier);
-	sleep_ms(ms);
-	const int good = is_at_most("KiB", resident_kib() - before, most / 1024);
+	int good = 0;
+	for (int i = 0; i < 6 && !good; i++) {
+		sleep_ms(ms);
+		good = is_at_most("KiB", resident_kib() - before, most / 1024);
+	}
 	pthread_barrier_wait(&barrier);
 	pthread_join(thread, NULL);
 	return good;
