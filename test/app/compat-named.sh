@@ -54,7 +54,7 @@ cat >rndc.conf <<END
 include "$tmp/key.conf";
 options { default-server 127.0.0.1; default-port $control; default-key "control"; };
 END
-ask() { compat dig +time=2 +tries=3 -p "$port" @127.0.0.1 "$@"; }
+ask() { compat dig +time=5 +tries=5 -p "$port" @127.0.0.1 "$@"; }
 control() { compat rndc -c rndc.conf "$@"; }
 serial_is() { [ "$(ask +short example.test SOA | cut -d' ' -f3)" = "$1" ]; }
 

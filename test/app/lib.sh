@@ -100,9 +100,9 @@ runs_on_compat() {
 	fi
 }
 
-# wait_for COMMAND...: until it succeeds, up to 20 seconds.
+# wait_for COMMAND...: until it succeeds, up to a minute.
 wait_for() {
-	for _ in $(seq 200); do
+	for _ in $(seq 600); do
 		"$@" >/dev/null 2>&1 && return 0
 		sleep 0.1
 	done

@@ -16,7 +16,7 @@ start_server() {
 	env LD_PRELOAD="$TRACT_LIB" redis-server --port 0 --unixsocket "$socket" --dir "$tmp" --save '' \
 	    --dbfilename dump.rdb --daemonize no --appendonly no "$@" >server.log 2>&1 &
 	server=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		cli ping 2>/dev/null | grep -q PONG && return 0
 		kill -0 $server 2>/dev/null || return 1
 		sleep 0.1
@@ -29,11 +29,9 @@ stop_server() {
 	stopped=$?
 	server=
 }
+saved() { cli info persistence | grep -q '^rdb_bgsave_in_progress:0'; }
 wait_for_save() {
-	for _ in $(seq 300); do
-		cli info persistence | grep -q '^rdb_bgsave_in_progress:0' && break
-		sleep 0.1
-	done
+	wait_for saved
 	cli info persistence | grep -q '^rdb_last_bgsave_status:ok'
 }
 

@@ -8,7 +8,8 @@ need stress-ng
 stress() {
 	name=$1
 	shift
-	check "$name" stress-ng --temp-path "$tmp" --verify --no-rand-seed --timeout 40 "$@"
+	# All of them together below LIMIT, however slow the machine is.
+	check "$name" stress-ng --temp-path "$tmp" --verify --no-rand-seed --timeout 18 "$@"
 }
 stress malloc --malloc 2 --malloc-ops 300000
 stress malloc_touch --malloc 2 --malloc-ops 100000 --malloc-touch
