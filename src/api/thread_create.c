@@ -24,7 +24,10 @@
 #include "base/attr.h"
 #include "ctl/background.h"
 
-/* What the name means behind us; NULL: nothing.  `found' keeps it. */
+/*
+ * What the name means behind us; NULL: nothing.  `found' keeps it.  The callers have the name on
+ * their stack: a constant would lie in a page of the library that they need for nothing else.
+ */
 static void *
 next(const char *name, _Atomic(void *) *found)
 {
@@ -44,10 +47,11 @@ EXPORT int
 pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
     void *arg)
 {
+	const char name[] = "pthread_create";
 	static _Atomic(void *) found;
 	create_fn *create;
 
-	*(void **)&create = next("pthread_create", &found);
+	*(void **)&create = next(name, &found);
 	if (create == NULL)
 		return EAGAIN;
 	const int rc = create(thread, attr, run, arg);
@@ -60,10 +64,11 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void 
 EXPORT int
 thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
 {
+	const char name[] = "thrd_create";
 	static _Atomic(void *) found;
 	int (*create)(thrd_t *, thrd_start_t, void *);
 
-	*(void **)&create = next("thrd_create", &found);
+	*(void **)&create = next(name, &found);
 	if (create == NULL)
 		return thrd_error;
 	const int rc = create(thread, run, arg);
@@ -75,10 +80,11 @@ thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
 EXPORT int
 unshare(int flags)
 {
+	const char name[] = "unshare";
 	static _Atomic(void *) found;
 	int (*call)(int);
 
-	*(void **)&call = next("unshare", &found);
+	*(void **)&call = next(name, &found);
 	if (call == NULL) {
 		errno = ENOSYS;
 		return -1;
@@ -90,10 +96,11 @@ unshare(int flags)
 EXPORT int
 setns(int fd, int type)
 {
+	const char name[] = "setns";
 	static _Atomic(void *) found;
 	int (*call)(int, int);
 
-	*(void **)&call = next("setns", &found);
+	*(void **)&call = next(name, &found);
 	if (call == NULL) {
 		errno = ENOSYS;
 		return -1;
