@@ -3,11 +3,13 @@
  * thread_create -- notices that the program makes a thread, for background_thread_auto; and that it
  * needs to be without one.
  *
- * In front of libc's pthread_create and thrd_create stand ours, which call them and then may start
- * a background worker: here the program is in no allocation and holds none of libc's locks, which
+ * In front of libc's pthread_create and thrd_create stand ours, which may start a background worker
+ * and then call them: here the program is in no allocation and holds none of libc's locks, which
  * cannot be said of any call of malloc or free (the dynamic linker and pthread_join free memory
- * under locks that making a thread needs).  In front of unshare and setns, which a process with two
- * threads may be denied, stand ours, before which such a worker ends.
+ * under locks that making a thread needs).  The worker comes first, and sleeps soon: behind the
+ * thread it had the kernel put the program's next one where the first ran.  In front of unshare and
+ * setns, which a process with two threads may be denied, stand ours, before which such a worker
+ * ends.
  *
  * Only in the shared library, and only with unprefixed names: elsewhere there is no name to stand
  * in front of, and background_thread:true is the way to a worker.
@@ -54,10 +56,12 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void 
 	*(void **)&create = next(name, &found);
 	if (create == NULL)
 		return EAGAIN;
+	const bool is_served = boot() && background_thread_coming();
 	const int rc = create(thread, attr, run, arg);
-	if (rc == 0 && boot())
-		background_thread_made();
-	return rc;
+	if (rc == 0 || !is_served)
+		return rc;
+	background_thread_refused();
+	return create(thread, attr, run, arg);
 }
 
 /* C11's does not come by pthread_create everywhere. */
@@ -71,10 +75,12 @@ thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
 	*(void **)&create = next(name, &found);
 	if (create == NULL)
 		return thrd_error;
+	const bool is_served = boot() && background_thread_coming();
 	const int rc = create(thread, run, arg);
-	if (rc == thrd_success && boot())
-		background_thread_made();
-	return rc;
+	if (rc == thrd_success || !is_served)
+		return rc;
+	background_thread_refused();
+	return create(thread, run, arg);
 }
 
 EXPORT int

@@ -131,12 +131,13 @@ serves_one_thread(void)
 	return load_relaxed(&is_auto) && os_thread_count() == 2;
 }
 
-void
-background_step_aside(void)
+/* background_thread_auto's is told to end, if it is that one.  Leaves control free; until the
+ * kernel counts n threads, or for milliseconds. */
+static void
+dismiss_auto_and_unlock(unsigned n)
 {
-	if (!serves_one_thread() || thread_n_hooks != 0 || !mutex_trylock(&control))
-		return;
 	const bool leaves = load_relaxed(&is_auto);
+
 	if (leaves)
 		dismiss_locked(load_relaxed(&n_workers));
 	mutex_unlock(&control);
@@ -145,8 +146,15 @@ background_step_aside(void)
 		return;
 	/* The kernel counts it a little longer. */
 	const uint64_t end = os_clock_ns() + LEAVE_NS;
-	while (os_thread_count() > 1 && os_clock_ns() < end)
+	while (os_thread_count() > n && os_clock_ns() < end)
 		os_yield();
+}
+
+void
+background_step_aside(void)
+{
+	if (serves_one_thread() && thread_n_hooks == 0 && mutex_trylock(&control))
+		dismiss_auto_and_unlock(1);
 }
 
 /* ---- a worker ------------------------------------------------------------------------------- */
@@ -443,34 +451,45 @@ is_too_soon(void)
 }
 
 /* One serves all arenas: who needs more asks for them. */
-static void
+static bool
 start_auto_locked(void)
 {
 	if (load_relaxed(&n_workers) != 0 || load_relaxed(&is_chosen)
 	    || load_relaxed(&is_orphan) || !join_locked(LEAVE_NS))
-		return;
+		return false;
 	/* First: it may look before this thread gets further. */
 	store_relaxed(&is_auto, true);
 	if (!start_locked(1)) {
 		store_relaxed(&is_auto, false);
-		return;
+		return false;
 	}
 	store_relaxed(&n_starts, load_relaxed(&n_starts) + 1);
 	store_relaxed(&started_ns, os_clock_coarse_ns());
+	return true;
 }
 
-void
-background_thread_made(void)
+bool
+background_thread_coming(void)
 {
 	/* Relaxed: threads are made often, and mostly there is nothing to do. */
 	if (!opt.background_thread_auto || load_relaxed(&n_workers) != 0
 	    || load_relaxed(&is_chosen) || load_relaxed(&is_orphan) || is_inside_hook())
-		return;
+		return false;
 	if (!watches_first_thread() || is_too_soon())
-		return;
+		return false;
 	lock_control();
-	start_auto_locked();
+	const bool is_started = start_auto_locked();
 	unlock_control();
+	return is_started;
+}
+
+void
+background_thread_refused(void)
+{
+	const unsigned n = os_thread_count();
+
+	mutex_lock(&control);
+	dismiss_auto_and_unlock(n - 1);
 }
 
 static void

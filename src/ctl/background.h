@@ -50,8 +50,12 @@ bool background_is_on(void);
 size_t background_max(void);
 bool background_set_max(size_t max);
 
-/* The program has made a thread: opt.background_thread_auto. */
-void background_thread_made(void);
+/* The program is about to make a thread: opt.background_thread_auto.  True: a worker was made, of
+ * which nobody else has heard yet.  Any thread, but not within an allocation. */
+bool background_thread_coming(void);
+/* The thread was not to be had.  The worker that was made for it ends, if it does within
+ * milliseconds: where there is room for one, it is the program's. */
+void background_thread_refused(void);
 /* The caller needs to be the only thread.  Where a worker of background_thread_auto's is the only
  * other one, it ends, if it does within milliseconds. */
 void background_step_aside(void);

@@ -26,14 +26,25 @@ loaded_late()
 	    "$dir/background" dlopen "$library" 1
 }
 
+# Two threads are all that the process may have.
+limited()
+{
+	MALLOC_CONF=$auto LD_PRELOAD=$library:$dir/two_threads.so timeout -s KILL 60 \
+	    "$dir/background" workers "$1" 0
+}
+
 build background
 build background_fork -ldl
+$CC -std=gnu11 -shared -fPIC -o "$dir/two_threads.so" "$TRACT_SRC/test/api/programs/two_threads.c" \
+    -ldl || exit 1
 auto=background_thread_auto:true
 off=background_thread_auto:false
 check 'none where none is wanted' with $off "$dir/background" workers 3 0
 check 'no thread of ours without one of its own' with $auto "$dir/background" workers 0 0
 check 'one with the first thread it makes' with $auto "$dir/background" workers 3 1
 check 'whichever way it makes it' with $auto "$dir/background" workers c11 1
+check 'none that takes the last thread the program may have' limited 1
+check 'whichever way it would' limited c11
 check 'few where a process makes threads and forks' with $auto "$dir/background" storm
 check 'a process with one thread forks without it' with $auto "$dir/background" alone fork
 check 'a process with one thread is alone to the system' \

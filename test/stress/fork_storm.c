@@ -148,7 +148,7 @@ storm(unsigned n)
 TEST(a_storm_with_a_worker_that_threads_brought)
 {
 	opt.background_thread_auto = true;
-	background_thread_made();
+	CHECK(background_thread_coming());
 	CHECK(background_is_on());
 	want_workers = false;
 	storm(FORKS(300));

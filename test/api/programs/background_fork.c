@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * background_fork -- a program with a pthread_create of its own, which sees the library's thread
- * made.  It asks for workers there, which nobody may, and forks: the child's first thread brings it
- * a worker, as any process's.
+ * made.  It asks for workers there, which nobody may, and forks, from a thread of which the library
+ * was not told: the child's first thread brings it a worker, as any process's.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -95,11 +95,16 @@ fork_meanwhile(void *unused)
 int
 main(void)
 {
-	pthread_t thread;
+	create_fn *create_unseen;
+	pthread_t forking, thread;
 
-	if (pthread_create(&thread, NULL, fork_meanwhile, NULL) != 0)
+	*(void **)&create_unseen =
+	    dlsym(dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD), "pthread_create");
+	if (create_unseen(&forking, NULL, fork_meanwhile, NULL) != 0
+	    || pthread_create(&thread, NULL, nothing, NULL) != 0)
 		return 2;
 	pthread_join(thread, NULL);
+	pthread_join(forking, NULL);
 	printf("%d threads made, the child's status is %d, asking: %d\n", n_made, status,
 	    rc_of_asking);
 	return !(status == 0 && has_worker() && rc_of_asking == EFAULT);

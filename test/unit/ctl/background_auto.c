@@ -43,7 +43,7 @@ static void *
 make_it_elsewhere(void *is_first)
 {
 	*(bool *)is_first = os_thread_is_first();
-	background_thread_made();
+	(void)background_thread_coming();
 	return NULL;
 }
 
@@ -69,7 +69,7 @@ no_threads(const char *what)
 TEST(none_is_made_inside_a_hook)
 {
 	ehooks_enter();
-	background_thread_made();
+	(void)background_thread_coming();
 	ehooks_leave();
 	CHECK(!background_is_on());
 }
@@ -78,14 +78,24 @@ TEST(a_worker_that_was_not_to_be_had_is_tried_again_with_the_next_thread)
 {
 	if (CONFIG_DEBUG) {
 		os_inject = no_threads;
-		background_thread_made();
+		CHECK(!background_thread_coming());
 		os_inject = NULL;
 		CHECK(!background_is_on());
 		CHECK(load_relaxed(&arena_delegate) == NULL);
 	}
-	background_thread_made();
+	CHECK(background_thread_coming());
 	CHECK_EQ(n_workers(), 1);
-	background_thread_made();
+	CHECK(!background_thread_coming());
+	CHECK_EQ(n_workers(), 1);
+}
+
+TEST(it_ends_when_the_thread_it_was_made_for_is_not_to_be_had)
+{
+	background_thread_refused();
+	CHECK(!background_is_on());
+	CHECK(load_relaxed(&arena_delegate) == NULL);
+	background_thread_refused();
+	CHECK(background_thread_coming());
 	CHECK_EQ(n_workers(), 1);
 }
 
@@ -103,7 +113,7 @@ TEST(it_steps_aside_for_its_one_thread_and_comes_back_with_the_next)
 		CHECK(load_relaxed(&arena_delegate) == NULL);
 		while (os_thread_count() != 1)
 			usleep(1000);
-		background_thread_made();
+		(void)background_thread_coming();
 		CHECK_EQ(n_workers(), 1);
 	}
 	CHECK(is_alone);
@@ -136,13 +146,13 @@ TEST(a_child_has_none_before_it_makes_a_thread)
 	const pid_t child = fork();
 	if (child == 0) {
 		const bool has = background_is_on();
-		background_thread_made();
+		(void)background_thread_coming();
 		_exit(has || n_workers() != 1);
 	}
 	int status = -1;
 	REQUIRE(child > 0 && waitpid(child, &status, 0) == child);
 	CHECK_EQ(status, 0);
-	background_thread_made();
+	(void)background_thread_coming();
 	CHECK_EQ(n_workers(), 1);
 }
 
@@ -157,6 +167,6 @@ TEST(who_asks_for_workers_gets_more_than_this_one_and_they_stay)
 
 TEST(who_wants_none_gets_none)
 {
-	background_thread_made();
+	CHECK(!background_thread_coming());
 	CHECK(!background_is_on());
 }
