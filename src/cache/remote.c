@@ -72,6 +72,20 @@ announce_again(struct tcache *tc)
 	}
 }
 
+/* Where the owner may share its slabs, within a few cycles; in hostile builds it has more of them.
+ * Not each time: where others are at work, a yield may be their time slice. */
+#define YIELD_EVERY 32
+
+static void
+yield_now_and_then(void)
+{
+	static _Atomic(unsigned) n;
+
+	/* Relaxed: any thread's may be the one. */
+	if (fetch_add_relaxed(&n, 1) % YIELD_EVERY == 0)
+		os_yield();
+}
+
 static void
 announce(struct edata *e)
 {
@@ -82,9 +96,8 @@ announce(struct edata *e)
 		return_to_bin(e);
 		return;
 	}
-	/* Here the owner may share its slabs, within a few cycles; more in hostile builds. */
 	if (CONFIG_HOSTILE)
-		os_yield();
+		yield_now_and_then();
 	struct edata *first = load_relaxed(&owner->inbox);
 	do
 		store_relaxed(&e->announced_next, first);
