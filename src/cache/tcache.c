@@ -201,6 +201,7 @@ tcache_refill(struct tcache *tc, unsigned szind)
 	struct edata *e;
 
 	assert(tc->list[szind] == NULL);
+	k->n_relisted = 0;
 	tcache_tick(tc);
 	if (tcache_has_mail(tc))
 		(void)tcache_drain(tc);
@@ -267,9 +268,38 @@ tcache_slab_settle(struct tcache *tc, struct edata *e)
 	keep_or_delete(tc, e);
 }
 
+/*
+ * A region comes back to a full slab, of a class where one alone wakes it.  It goes to the list
+ * instead and is the next to be allocated, while the processor's caches still hold it.
+ */
+static bool
+relist(struct tcache *tc, struct edata *e)
+{
+	struct tcache_class *k = &tc->classes[e->szind];
+	const size_t size = slab_geometry[e->szind].reg_size;
+
+	if (e->slab_state != SLAB_FULL || size <= TCACHE_RELIST_ABOVE
+	    || slab_wake(e->nregs) != 1)
+		return false;
+	const size_t quarter = (size_t)k->owned_kib << (10 - 2);
+	if (k->n_relisted * size >= min_size(quarter, TCACHE_RELIST_BYTES))
+		return false;
+	void *p = e->free;
+	assert(*(void **)p == NULL);
+	e->free = NULL;
+	e->need = 1;
+	k->n_relisted++;
+	owner_add(&k->n_taken, (uint64_t)1);
+	*(void **)p = tc->list[e->szind];
+	tc->list[e->szind] = p;
+	return true;
+}
+
 NOINLINE void
 tcache_slab_event(struct tcache *tc, struct edata *e)
 {
+	if (relist(tc, e))
+		return;
 	tcache_slab_settle(tc, e);
 	if (UNLIKELY(tc->sparse_bytes > tc->comb_at))
 		tcache_comb_by_amount(tc);
@@ -279,23 +309,20 @@ void
 tcache_unlist(struct tcache *tc, unsigned szind)
 {
 	void *p = tc->list[szind];
-	struct arena *arena = NULL;
-	uint64_t n = 0;
 
 	tc->list[szind] = NULL;
-	for (; p != NULL; n++) {
+	while (p != NULL) {
 		void *next = *(void **)p;
 		struct edata *e = emap_lookup(p);
-		arena = arena_of(e);
+		struct arena *arena = arena_of(e);
+		/* Relaxed: a counter. */
+		fetch_add_relaxed(&arena->bins[szind].n_unused, (uint64_t)1);
 		if (load_relaxed(&e->owner) == tc)
 			tcache_free_own(tc, e, p);
 		else
 			(void)bin_free(arena, e, p);
 		p = next;
 	}
-	/* Relaxed: a counter.  They are of one slab. */
-	if (n != 0)
-		fetch_add_relaxed(&arena->bins[szind].n_unused, n);
 }
 
 void

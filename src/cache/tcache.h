@@ -47,6 +47,11 @@
 /* Classes of up to 20 KiB, of which a list of one region is lengthened: two larger ones that are
  * used in turn push each other's pages out of the processor's first cache. */
 #define TCACHE_LONE_CLASSES (SC_NBINS + 2)
+/* Regions larger than that go to their class's list where they alone would wake a full slab: so
+ * many bytes between two times that the list is empty, and at most a quarter of what the thread
+ * owns of the class. */
+#define TCACHE_RELIST_ABOVE 1024
+#define TCACHE_RELIST_BYTES (CONFIG_HOSTILE ? (size_t)8192 : (size_t)256 << 10)
 /* A slab is worth at most so much of what is owned of its class: 1 / n, up to a power of two. */
 #define TCACHE_GROWTH (CONFIG_HOSTILE ? 1 : 16)
 /* Large objects kept: how many at most (see opt.tcache_nslots_large), how large each, how much in
@@ -86,6 +91,7 @@ struct tcache_class {
 	_Atomic(uint64_t) n_flushes; /* batches of the class posted to other threads */
 	uint32_t taken_at_trim;      /* n_taken, cut, when trimming last looked */
 	uint8_t n_cold;
+	uint16_t n_relisted; /* Since the list was empty; TCACHE_RELIST_BYTES. */
 };
 
 struct tcache_message {

@@ -124,9 +124,10 @@ tcache_flush(struct tcache *tc)
 	tcache_post_all(tc);
 	(void)tcache_drain(tc);
 	tcache_large_flush(tc);
-	tcache_kept_flush(tc);
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		tcache_unlist(tc, i);
 		delete_current_if_free(tc, i);
 	}
+	/* With the slabs that what was listed has left empty. */
+	tcache_kept_flush(tc);
 }

@@ -270,6 +270,80 @@ TEST(where_no_large_slab_is_to_be_had_a_usual_one_serves)
 	whole_check_empty();
 }
 
+/* As free's hit path does. */
+static void
+give_hot(struct tcache *tc, void *p)
+{
+	struct edata *e = emap_lookup(p);
+
+	REQUIRE(load_relaxed(&e->owner) == tc);
+	*(void **)p = e->free;
+	e->free = p;
+	if (--e->need == 0)
+		tcache_slab_event(tc, e);
+}
+
+/* The next of many[*i], .. that lies in a full slab which one region wakes; NULL: none. */
+static void *
+next_full(unsigned *i, unsigned n)
+{
+	for (; *i < n; ++*i) {
+		const struct edata *e = emap_lookup(many[*i]);
+		if (e->slab_state == SLAB_FULL && slab_wake(e->nregs) == 1) {
+			void *p = many[*i];
+			many[(*i)++] = NULL;
+			return p;
+		}
+	}
+	return NULL;
+}
+
+/* Up to a bound: then slabs wake, and other memory is for them. */
+TEST(what_comes_back_to_a_full_slab_is_the_next_to_be_allocated)
+{
+	const unsigned szind = size_class_of(4096), n = 40 * slab_geometry[szind].nregs;
+	const size_t size = slab_geometry[szind].reg_size;
+	struct tcache *tc = new_tcache();
+	unsigned i = 0, listed = 2;
+
+	REQUIRE(n <= sizeof many / sizeof many[0] && size > TCACHE_RELIST_ABOVE);
+	warm_up(tc, szind);
+	for (unsigned k = 0; k < n; k++)
+		REQUIRE((many[k] = take(tc, szind)) != NULL);
+	while (tc->list[szind] != NULL)
+		give(tc, take(tc, szind));
+	void *first = next_full(&i, n), *second = next_full(&i, n), *p;
+	REQUIRE(first != NULL && second != NULL);
+	const uint64_t taken = load_relaxed(&tc->classes[szind].n_taken);
+	give_hot(tc, first);
+	give_hot(tc, second);
+	CHECK_EQ(load_relaxed(&tc->classes[szind].n_taken), taken + 2);
+	tcache_check(tc);
+	CHECK(take(tc, szind) == second);
+	CHECK(take(tc, szind) == first);
+	give(tc, first);
+	give(tc, second);
+	while ((p = next_full(&i, n)) != NULL) {
+		struct edata *e = emap_lookup(p);
+		give_hot(tc, p);
+		if (e->slab_state != SLAB_FULL)
+			break;
+		CHECK(tc->list[szind] == p);
+		listed++;
+	}
+	CHECK(p != NULL);
+	CHECK_EQ(listed,
+	    (unsigned)((min_size(TCACHE_RELIST_BYTES, tc->owned_bytes / 4) + size - 1)
+		/ size));
+	tcache_check(tc);
+	for (unsigned k = 0; k < n; k++)
+		if (many[k] != NULL)
+			give(tc, many[k]);
+	tcache_flush(tc);
+	end_tcache(tc);
+	whole_check_empty();
+}
+
 TEST(the_list_is_given_back_whole)
 {
 	struct tcache *tc = new_tcache();
