@@ -68,7 +68,7 @@ name_arena(struct arena *arena)
 		    arena->index);
 }
 
-struct arena *
+COLD struct arena *
 arena_new(unsigned index, const arena_config_t *config, bool is_manual)
 {
 	extent_hooks_t *hooks = config != NULL && config->extent_hooks != NULL

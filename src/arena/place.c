@@ -89,7 +89,7 @@ may_have_nodes(void)
 	return *place_root != '\0' || os_cpu_end() >= NODES_CPUS;
 }
 
-void
+COLD void
 place_boot(unsigned *n_arenas, void (*tell)(const char *))
 {
 	const int saved_errno = errno;

@@ -75,7 +75,7 @@ to_digits(char digits[MAX_DIGITS], uint64_t value, unsigned radix)
 }
 
 /* prefix, then the digits; padded to d->width as d says. */
-static void
+static COLD void
 put_number(struct fmt *f, const struct directive *d, const char *prefix, uint64_t value,
     unsigned radix)
 {
@@ -100,7 +100,7 @@ put_signed(struct fmt *f, const struct directive *d, int64_t value)
 	put_number(f, d, value < 0 ? "-" : "", magnitude, 10);
 }
 
-static void
+static COLD void
 put_text(struct fmt *f, const struct directive *d, const char *text, size_t length)
 {
 	size_t padding = d->width > length ? d->width - length : 0;
@@ -226,7 +226,7 @@ put_directive(struct fmt *f, const struct directive *d, char letter, struct argu
 	}
 }
 
-void
+COLD void
 fmt_vprint(struct fmt *f, const char *format, va_list list)
 {
 	struct arguments a;

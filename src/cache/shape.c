@@ -29,7 +29,7 @@ tcache_shape_limit(struct tcache_shape *shape, size_t max)
 	shape->n_served = max == 0 ? 0 : (uint8_t)(size_class_of(max) + 1);
 }
 
-void
+COLD void
 tcache_shape_boot(void)
 {
 	if (opt.tcache_max >= SC_OWNED_MAX && opt.tcache_ncached_max == NULL)

@@ -199,7 +199,7 @@ is_key_character(char c)
 }
 
 /* Read the next pair; false at the end, or where nothing after this can be understood. */
-static bool
+static COLD bool
 next_pair(struct parser *parser)
 {
 	const char *p = parser->rest;
@@ -339,7 +339,7 @@ abort_on_conf(void (*print)(const char *line))
 }
 
 /* How many warnings there were. */
-static unsigned
+static COLD unsigned
 read_source(const char *text, void (*print)(const char *line))
 {
 	struct parser parser = { .rest = text, .print = print };
@@ -475,7 +475,7 @@ check_together(void (*print)(const char *line))
 	}
 }
 
-void
+COLD void
 options_boot(const struct conf_sources *sources, void (*print)(const char *line))
 {
 	unsigned n_warnings = 0;

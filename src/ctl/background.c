@@ -196,7 +196,7 @@ run(struct worker *w)
 	return pressure_sleep(least, n_pages);
 }
 
-static void
+static COLD void
 rest(struct worker *w, uint64_t ns)
 {
 	const uint64_t now = os_clock_ns();
@@ -215,7 +215,7 @@ rest(struct worker *w, uint64_t ns)
 	owner_add(&w->slept_ns, os_clock_ns() - now);
 }
 
-static void *
+static COLD void *
 work(void *arg)
 {
 	struct worker *w = arg;
@@ -337,7 +337,7 @@ on_thread_end(void)
 
 /* As many as can be had; one serves all arenas, too.  None without the first thread: nobody would
  * end them. */
-static bool
+static COLD bool
 start_locked(size_t wanted)
 {
 	unsigned n = 0;
@@ -468,7 +468,7 @@ start_auto_locked(void)
 	return true;
 }
 
-bool
+COLD bool
 background_thread_coming(void)
 {
 	/* Relaxed: threads are made often, and mostly there is nothing to do. */

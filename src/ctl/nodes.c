@@ -258,10 +258,20 @@ struct ctl_table {
 	TABLE(PROF_RECENT, ACTS(prof_recent))
 
 #define TABLE_WORD(word, ...) TABLE_##word,
-#define TABLE_ITSELF(word, ...) __VA_ARGS__,
+#define TABLE_ITSELF(word, ...) \
+	case TABLE_##word: return (struct ctl_table)__VA_ARGS__;
 
 enum { TABLES(TABLE_WORD) };
-static const struct ctl_table tables[] = { TABLES(TABLE_ITSELF) };
+
+/* Code, and no array: every process would relocate its pointers as it starts. */
+static struct ctl_table
+table_of(unsigned word)
+{
+	switch (word) {
+		TABLES(TABLE_ITSELF)
+	}
+	unreachable_state();
+}
 
 /* ---- The groups: text, for the same reason as rows. ---- */
 
@@ -344,17 +354,17 @@ nodes_boot(void)
 {
 	options_settle();
 	for (unsigned g = 0; g < ctl_n_groups; g++) {
-		const struct ctl_table *table = &tables[group_texts[g].table];
+		const struct ctl_table table = table_of(group_texts[g].table);
 		/* Of options alone: not worth two pointers in each table. */
-		const bool are_options = table->rows == option_table;
+		const bool are_options = table.rows == option_table;
 		ctl_groups[g] = (struct ctl_group){
 			.path = group_texts[g].path,
-			.rows = table->rows,
-			.n_rows = table->n_rows,
-			.stride = table->stride,
-			.acts = table->acts,
-			.guard = table->guard,
-			.locate = table->locate,
+			.rows = table.rows,
+			.n_rows = table.n_rows,
+			.stride = table.stride,
+			.acts = table.acts,
+			.guard = table.guard,
+			.locate = table.locate,
 			.offset = group_texts[g].offset,
 			.name_of = are_options ? option_value_name : NULL,
 			.is_missing = are_options ? option_is_missing : NULL,

@@ -215,7 +215,7 @@ split_piece_locked(struct base *base, size_t size)
 	return NULL;
 }
 
-void *
+COLD void *
 base_alloc(struct base *base, size_t size, size_t alignment)
 {
 	void *p = NULL;

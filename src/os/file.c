@@ -22,7 +22,7 @@ os_readlink(const char *path, char *buffer, size_t size)
 enum stop { AT_END, AT_LINE };
 
 /* Until the file ends, or behind a line's end if `stop' says so: that spares a system call. */
-static size_t
+static COLD size_t
 read_until(const char *path, char *buffer, size_t size, enum stop stop)
 {
 	assert(size > 0);

@@ -611,7 +611,7 @@ pac_work(struct pai *self, enum purge_extent how)
 	pac_decay(pac_of(self), how == PURGE_EVERYTHING ? how : PURGE_BY_CURVE);
 }
 
-bool
+COLD bool
 pac_init(struct pac *pac, struct pac_backlogs *backlogs, unsigned arena_index,
     struct ehooks *ehooks, struct edata_pool *edata_pool)
 {

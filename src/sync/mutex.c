@@ -31,12 +31,6 @@
  * the bus. */
 #define MAX_PAUSES 16
 
-const char *const lock_rank_names[RANK_COUNT] = {
-#define LOCK_RANK(enumerator, name) [RANK_##enumerator] = name,
-#include "sync/lock_ranks.def"
-#undef LOCK_RANK
-};
-
 _Atomic(int64_t) mutex_max_spin = CONFIG_HOSTILE ? 2 : 600;
 
 void

@@ -24,13 +24,11 @@
 #include <stdint.h>
 
 enum lock_rank {
-#define LOCK_RANK(enumerator, name) RANK_##enumerator,
+#define LOCK_RANK(enumerator) RANK_##enumerator,
 #include "sync/lock_ranks.def"
 #undef LOCK_RANK
 	RANK_COUNT
 };
-
-extern const char *const lock_rank_names[RANK_COUNT];
 
 struct mutex_stats {
 	_Atomic(uint64_t) n_ops;           /* acquisitions */
