@@ -61,7 +61,7 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void 
 	if (rc == 0 || !is_served)
 		return rc;
 	background_thread_refused();
-	return create(thread, attr, run, arg);
+	return rc == EAGAIN ? create(thread, attr, run, arg) : rc;
 }
 
 /* C11's does not come by pthread_create everywhere. */

@@ -69,6 +69,7 @@ trim_class(struct tcache *tc, unsigned szind)
 			delete_current_if_free(tc, szind);
 		if (owns_nothing(tc, szind))
 			k->n_cold = 0;
+		k->lg_relist = 0;
 	}
 	k->taken_at_trim = (uint32_t)load_relaxed(&k->n_taken);
 }

@@ -179,7 +179,7 @@ probe_lazy_free(void)
 	return result == 0;
 }
 
-COLD COLD void
+COLD void
 os_pages_boot(void)
 {
 	size_t page_size = getauxval(AT_PAGESZ);
