@@ -56,7 +56,7 @@
 #define TCACHE_RELIST_BYTES (CONFIG_HOSTILE ? (size_t)2048 : (size_t)8 << 10)
 #define TCACHE_LG_RELIST 4
 /* So many more come back while nothing is taken from the list: its regions go home. */
-#define TCACHE_REFUSED 16
+#define TCACHE_REFUSED 8
 /* A slab is worth at most so much of what is owned of its class: 1 / n, up to a power of two. */
 #define TCACHE_GROWTH (CONFIG_HOSTILE ? 1 : 16)
 /* Large objects kept: how many at most (see opt.tcache_nslots_large), how large each, how much in
