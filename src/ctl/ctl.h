@@ -81,7 +81,7 @@ struct ctl_copy {
 const void *ctl_group_object(const struct ctl_group *group,
     const unsigned index[CTL_INDICES], struct ctl_copy *copy);
 
-/* The ctl lock is the first of all, in the order of lock_ranks.def. */
+/* In its place of the order of lock_ranks.def. */
 void ctl_fork_prepare(void);
 void ctl_fork_parent(void);
 void ctl_fork_child(void);
