@@ -194,16 +194,6 @@ take_combed(struct tcache *tc, struct tcache_class *k)
 	return e;
 }
 
-/* The list is empty: used up.  It may become longer where it did not hold all that came back. */
-static void
-relist_anew(struct tcache_class *k)
-{
-	k->n_relisted = 0;
-	if (k->is_short && k->lg_relist < TCACHE_LG_RELIST)
-		k->lg_relist++;
-	k->is_short = false;
-}
-
 NOINLINE void *
 tcache_refill(struct tcache *tc, unsigned szind)
 {
@@ -211,7 +201,6 @@ tcache_refill(struct tcache *tc, unsigned szind)
 	struct edata *e;
 
 	assert(tc->list[szind] == NULL);
-	relist_anew(k);
 	tcache_tick(tc);
 	if (tcache_has_mail(tc))
 		(void)tcache_drain(tc);
@@ -278,75 +267,10 @@ tcache_slab_settle(struct tcache *tc, struct edata *e)
 	keep_or_delete(tc, e);
 }
 
-/* A region comes back to a full slab, of a class where one alone wakes it. */
-static bool
-wakes_alone(const struct edata *e)
-{
-	return e->slab_state == SLAB_FULL && slab_wake(e->nregs) == 1
-	    && slab_geometry[e->szind].reg_size > TCACHE_RELIST_ABOVE;
-}
-
-/*
- * It goes to the list instead and is the next to be allocated, while the processor's caches still
- * hold it.
- */
-static bool
-relist(struct tcache *tc, struct edata *e)
-{
-	struct tcache_class *k = &tc->classes[e->szind];
-	const size_t quarter = (size_t)k->owned_kib << (10 - 2),
-		     most = min_size(quarter, TCACHE_RELIST_BYTES << k->lg_relist);
-
-	if (k->lg_relist == 0
-	    || k->n_relisted * slab_geometry[e->szind].reg_size >= most) {
-		k->is_short = true;
-		return false;
-	}
-	void *p = e->free;
-	assert(*(void **)p == NULL);
-	e->free = NULL;
-	e->need = 1;
-	k->n_relisted++;
-	owner_add(&k->n_taken, (uint64_t)1);
-	*(void **)p = tc->list[e->szind];
-	tc->list[e->szind] = p;
-	return true;
-}
-
-/*
- * The list is as long as it may be.  While nothing is taken from it the thread only frees, and each
- * region there keeps a slab from becoming empty: they go home.
- */
-static void
-unlist_if_idle(struct tcache *tc, unsigned szind)
-{
-	struct tcache_class *k = &tc->classes[szind];
-	const uint32_t head = (uint32_t)((uintptr_t)tc->list[szind] / EDATA_ALIGNMENT);
-
-	if (k->n_relisted == 0)
-		return;
-	if (head != k->head) {
-		k->head = head;
-		k->n_refused = 0;
-	}
-	if (++k->n_refused < TCACHE_REFUSED)
-		return;
-	k->lg_relist = 0;
-	k->n_relisted = 0;
-	tcache_unlist(tc, szind);
-}
-
 NOINLINE void
 tcache_slab_event(struct tcache *tc, struct edata *e)
 {
-	const unsigned szind = e->szind;
-	const bool is_one = wakes_alone(e);
-
-	if (is_one && relist(tc, e))
-		return;
 	tcache_slab_settle(tc, e);
-	if (is_one)
-		unlist_if_idle(tc, szind);
 	if (UNLIKELY(tc->sparse_bytes > tc->comb_at))
 		tcache_comb_by_amount(tc);
 }
@@ -355,20 +279,23 @@ void
 tcache_unlist(struct tcache *tc, unsigned szind)
 {
 	void *p = tc->list[szind];
+	struct arena *arena = NULL;
+	uint64_t n = 0;
 
 	tc->list[szind] = NULL;
-	while (p != NULL) {
+	for (; p != NULL; n++) {
 		void *next = *(void **)p;
 		struct edata *e = emap_lookup(p);
-		struct arena *arena = arena_of(e);
-		/* Relaxed: a counter. */
-		fetch_add_relaxed(&arena->bins[szind].n_unused, (uint64_t)1);
+		arena = arena_of(e);
 		if (load_relaxed(&e->owner) == tc)
 			tcache_free_own(tc, e, p);
 		else
 			(void)bin_free(arena, e, p);
 		p = next;
 	}
+	/* Relaxed: a counter.  They are of one slab. */
+	if (n != 0)
+		fetch_add_relaxed(&arena->bins[szind].n_unused, n);
 }
 
 void

@@ -7,16 +7,15 @@
  *	in the program, or on the tcache's list of the class       (live: counted in need)
  *	on the slab's free list, on its remote chain, or untouched (free)
  *
- * list[c] holds regions of the class's current slab, taken from it whole, and what came back to
- * full slabs lately (TCACHE_RELIST_BYTES).  malloc pops it and touches nothing else.  free pushes
- * on the slab's own free list and counts `need' down; at zero tcache_slab_settle decides:
+ * list[c] holds regions of the class's current slab, taken from it whole.  malloc pops it
+ * and touches nothing else.  free pushes on the slab's own free list and counts `need'
+ * down; at zero tcache_slab_settle decides:
  *
  *	state     need counts                              at zero
  *	CURRENT   live regions                             all free; stays current
  *	PARTIAL   live regions                             empty: kept in `empty' or given back
  *	WATCHED   live regions above a few                 WATCHED for fewer; see cache/comb.c
- *	FULL      frees until it is worth using again      becomes PARTIAL, or its one free
- *	                                                   region goes to the list
+ *	FULL      frees until it is worth using again      becomes PARTIAL
  *	EMPTY     0                                        -
  *
  * A region freed by another thread goes, through that thread's message cache, on the slab's remote
@@ -48,15 +47,6 @@
 /* Classes of up to 20 KiB, of which a list of one region is lengthened: two larger ones that are
  * used in turn push each other's pages out of the processor's first cache. */
 #define TCACHE_LONE_CLASSES (SC_NBINS + 2)
-/* Regions larger than that go to their class's list where they alone would wake a full slab: none
- * at first, and twice TCACHE_RELIST_BYTES to 2^TCACHE_LG_RELIST times that between two refills from
- * elsewhere, the more the oftener the list was used up; at most a quarter of what the thread owns
- * of the class. */
-#define TCACHE_RELIST_ABOVE 1024
-#define TCACHE_RELIST_BYTES (CONFIG_HOSTILE ? (size_t)2048 : (size_t)8 << 10)
-#define TCACHE_LG_RELIST 4
-/* So many more come back while nothing is taken from the list: its regions go home. */
-#define TCACHE_REFUSED 8
 /* A slab is worth at most so much of what is owned of its class: 1 / n, up to a power of two. */
 #define TCACHE_GROWTH (CONFIG_HOSTILE ? 1 : 16)
 /* Large objects kept: how many at most (see opt.tcache_nslots_large), how large each, how much in
@@ -96,12 +86,6 @@ struct tcache_class {
 	_Atomic(uint64_t) n_flushes; /* batches of the class posted to other threads */
 	uint32_t taken_at_trim;      /* n_taken, cut, when trimming last looked */
 	uint8_t n_cold;
-	uint8_t lg_relist; /* see TCACHE_RELIST_BYTES; 0: none */
-	/* Since the last refill: */
-	bool is_short;       /* the list did not hold all that came back */
-	uint8_t n_refused;   /* of that, since `head' was its first */
-	uint16_t n_relisted; /* regions that came back to it */
-	uint32_t head;       /* a part of an address */
 };
 
 struct tcache_message {

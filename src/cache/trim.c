@@ -69,7 +69,6 @@ trim_class(struct tcache *tc, unsigned szind)
 			delete_current_if_free(tc, szind);
 		if (owns_nothing(tc, szind))
 			k->n_cold = 0;
-		k->lg_relist = 0;
 	}
 	k->taken_at_trim = (uint32_t)load_relaxed(&k->n_taken);
 }
@@ -125,10 +124,9 @@ tcache_flush(struct tcache *tc)
 	tcache_post_all(tc);
 	(void)tcache_drain(tc);
 	tcache_large_flush(tc);
+	tcache_kept_flush(tc);
 	for (unsigned i = 0; i < SC_NOWNED; i++) {
 		tcache_unlist(tc, i);
 		delete_current_if_free(tc, i);
 	}
-	/* With the slabs that what was listed has left empty. */
-	tcache_kept_flush(tc);
 }
