@@ -6,6 +6,9 @@
  * compare-and-swap and taken whole by exchange.  Who turns it from 0 announces the slab to its
  * owner; nobody else does until the owner has taken the chain, so announced_next is free then.
  *
+ * The chain is of messages, the last one first.  Each one's first region says, in its second word,
+ * where the message ends: so the owner finds the end of the chain without reading all of it.
+ *
  * Order: a sender's push releases the links it wrote, the taker's exchange acquires them.  The
  * announcement releases announced_next, the drain acquires it.  The drain reads announced_next
  * before it empties the remote word, and releases that: after it the slab may be announced anew,
@@ -107,11 +110,21 @@ announce(struct edata *e)
 		announce_again(owner);
 }
 
+/* Where a message's first region says which one is its last; NULL: it has one word. */
+static void **
+tail_word(const struct edata *e, void *head)
+{
+	return slab_region_size(e) < 2 * sizeof(void *) ? NULL : (void **)head + 1;
+}
+
 static void
 post(struct edata *e, void *head, void *tail, unsigned count)
 {
 	uint64_t old = load_relaxed(&e->remote), new;
+	void **const word = tail_word(e, head);
 
+	if (LIKELY(word != NULL))
+		*word = tail;
 	do {
 		*(void **)tail = chain_head(old);
 		new = (uint64_t)(uintptr_t)head << CHAIN_COUNT_BITS
@@ -194,16 +207,25 @@ count_down(struct tcache *tc, struct edata *e, unsigned count)
 	}
 }
 
+/* From message to message: what is between lies in a sender's cache, and is dear to walk. */
+static void *
+chain_tail(const struct edata *e, void *head)
+{
+	for (void *next = head;; next = *(void **)head) {
+		if (next == NULL)
+			return head;
+		void **const word = tail_word(e, next);
+		head = LIKELY(word != NULL) ? *word : next;
+	}
+}
+
 static void
 take_chain(struct tcache *tc, struct edata *e, uint64_t word)
 {
 	void *head = chain_head(word);
 
 	if (e->free != NULL) {
-		void *tail = head;
-		while (*(void **)tail != NULL)
-			tail = *(void **)tail;
-		*(void **)tail = e->free;
+		*(void **)chain_tail(e, head) = e->free;
 	}
 	e->free = head;
 	count_down(tc, e, chain_count(word));

@@ -31,16 +31,16 @@ end_two(void)
 	whole_check_empty();
 }
 
-/* n regions of slabs that `owner' has. */
+/* n regions of a class, of slabs that `owner' has. */
 static void
-take_own(unsigned n)
+take_own_of(unsigned szind, unsigned n)
 {
 	for (unsigned i = 0; i < n;) {
-		void *p = owner->list[CLASS];
+		void *p = owner->list[szind];
 		if (p != NULL)
-			owner->list[CLASS] = *(void **)p;
+			owner->list[szind] = *(void **)p;
 		else
-			p = tcache_refill(owner, CLASS);
+			p = tcache_refill(owner, szind);
 		REQUIRE(p != NULL);
 		struct edata *e = emap_lookup(p);
 		if (load_relaxed(&e->owner) == owner)
@@ -50,6 +50,12 @@ take_own(unsigned n)
 		else
 			(void)bin_free(arena_of(e), e, p);
 	}
+}
+
+static void
+take_own(unsigned n)
+{
+	take_own_of(CLASS, n);
 }
 
 TEST(what_another_thread_frees_comes_home_with_a_drain)
@@ -94,6 +100,46 @@ TEST(messages_are_posted_when_they_are_full_or_all_are_asked_for)
 	CHECK(tcache_drain(owner));
 	for (unsigned i = n; i <= TCACHE_MESSAGE_COUNT; i++)
 		tcache_free_own(owner, emap_lookup(regions[i]), regions[i]);
+	end_two();
+}
+
+/* The words behind the link that a small region has none of say where a message ends. */
+TEST(messages_join_what_is_free_already)
+{
+	const unsigned classes[] = { 0, 1, CLASS };
+
+	open_two();
+	for (unsigned c = 0; c < COUNT_OF(classes); c++) {
+		const unsigned szind = classes[c];
+		unsigned n = 0;
+
+		take_own_of(szind, 12);
+		struct edata *e = emap_lookup(regions[0]);
+		while (n < 12 && emap_lookup(regions[n]) == e)
+			n++;
+		const unsigned need = e->need;
+		for (unsigned i = 0; i < n; i++) {
+			if (i % 4 == 0)
+				tcache_free_own(owner, e, regions[i]);
+			else
+				tcache_free_remote(sender, e, regions[i]);
+			if (i % 4 == 3)
+				tcache_post_all(sender);
+		}
+		tcache_post_all(sender);
+		CHECK_EQ(tcache_posted(e), n - (n + 3) / 4);
+		CHECK(tcache_drain(owner) || n == 1);
+		CHECK_EQ(e->need, need - n);
+		tcache_check(owner);
+		for (unsigned i = 0; i < n; i++) {
+			void *p = e->free;
+			while (p != NULL && p != regions[i])
+				p = *(void **)p;
+			CHECK(p == regions[i]);
+		}
+		for (unsigned i = n; i < 12; i++)
+			tcache_free_own(owner, emap_lookup(regions[i]), regions[i]);
+	}
 	end_two();
 }
 
