@@ -66,6 +66,18 @@ list_remove(struct list *n)
 	list_init(n);
 }
 
+/* The same for what nobody asks whether it is in a list, before it is inserted again. */
+static inline void
+list_detach(struct list *n)
+{
+	if (CONFIG_DEBUG) {
+		list_remove(n);
+		return;
+	}
+	n->prev->next = n->next;
+	n->next->prev = n->prev;
+}
+
 /* NULL when the list is empty. */
 static inline struct list *
 list_first(const struct list *l)

@@ -39,10 +39,6 @@
 
 /* Lists walked at once, each waiting for its own load. */
 #define WALK 8
-/* A thread that owns less watches only what idles: slabs of few regions have an event at every
- * other free, and the densest are used first (bench medium, 15 MiB a thread: a third more
- * instructions). */
-#define WATCH_MIN (CONFIG_HOSTILE ? 1 : (size_t)32 << 20)
 /* Less is not combed for growth. */
 #define GROWTH_MIN (CONFIG_HOSTILE ? 1 : (size_t)4 << 20)
 /* And of less than this pages are not looked for at all. */
@@ -82,12 +78,6 @@ watch_for(const struct edata *e, unsigned live)
 	while ((unsigned)e->nregs >> halvings >= live)
 		halvings++;
 	return SLAB_WATCHED + halvings;
-}
-
-bool
-tcache_watches(const struct tcache *tc)
-{
-	return tc->owned_bytes >= WATCH_MIN && slab_purge_is_on(tc->arena);
 }
 
 /* Its `need' counts to another number; live is what it stands for. */

@@ -59,7 +59,7 @@ tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e, void *p)
 }
 
 /* A region of the current slab, which has one. */
-static void *
+static ALWAYS_INLINE void *
 use_current(struct tcache *tc, unsigned szind, struct edata *e)
 {
 	return LIKELY(e->free != NULL) ? tcache_take_free(tc, szind, e)
@@ -163,19 +163,17 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 	return carve(tc, szind, e);
 }
 
-/* A slab with free regions that is not combed. */
+/* A slab with free regions that waits to be combed. */
 static struct edata *
-take_partial(struct tcache *tc, unsigned szind)
+take_sparse(struct tcache *tc, unsigned szind)
 {
-	struct list *l = list_pop_front(&tc->classes[szind].partial);
+	const struct list *sparse = tcache_sparse(tc, szind);
+	struct list *l = sparse == NULL ? NULL : list_last(sparse);
 
-	if (UNLIKELY(l == NULL)) {
-		const struct list *sparse = tcache_sparse(tc, szind);
-		if (sparse == NULL || (l = list_last(sparse)) == NULL)
-			return NULL;
-		list_remove(l);
-	}
+	if (l == NULL)
+		return NULL;
 	struct edata *e = LIST_ENTRY(l, struct edata, link);
+	list_detach(l);
 	tcache_leaves_partial(tc, e);
 	return e;
 }
@@ -194,6 +192,23 @@ take_combed(struct tcache *tc, struct tcache_class *k)
 	return e;
 }
 
+/* No partly used slab is left but combed and sparse ones. */
+static NOINLINE void *
+refill_otherwise(struct tcache *tc, unsigned szind)
+{
+	struct tcache_class *k = &tc->classes[szind];
+	struct edata *e = take_sparse(tc, szind);
+
+	if (e == NULL && k->n_cold >= TCACHE_COLD)
+		e = tcache_kept_take(tc, szind);
+	if (e == NULL)
+		e = take_combed(tc, k);
+	if (e == NULL)
+		return refill_from_arena(tc, szind);
+	set_current(tc, szind, e);
+	return use_current(tc, szind, e);
+}
+
 NOINLINE void *
 tcache_refill(struct tcache *tc, unsigned szind)
 {
@@ -204,17 +219,16 @@ tcache_refill(struct tcache *tc, unsigned szind)
 	tcache_tick(tc);
 	if (tcache_has_mail(tc))
 		(void)tcache_drain(tc);
-	if ((e = tc->current[szind]) != NULL) {
+	if (LIKELY((e = tc->current[szind]) != NULL)) {
 		if (e->free != NULL || e->carved != e->nregs)
 			return use_current(tc, szind, e);
 		retire_current(tc, szind, e);
 	}
-	if ((e = take_partial(tc, szind)) == NULL && k->n_cold >= TCACHE_COLD)
-		e = tcache_kept_take(tc, szind);
-	if (e == NULL)
-		e = take_combed(tc, k);
-	if (e == NULL)
-		return refill_from_arena(tc, szind);
+	if (list_is_empty(&k->partial))
+		return refill_otherwise(tc, szind);
+	e = LIST_ENTRY(list_first(&k->partial), struct edata, link);
+	list_detach(&e->link);
+	tcache_leaves_partial(tc, e);
 	set_current(tc, szind, e);
 	return use_current(tc, szind, e);
 }
@@ -254,15 +268,16 @@ tcache_slab_settle(struct tcache *tc, struct edata *e)
 	assert(e->need == 0);
 	if (e->slab_state == SLAB_CURRENT)
 		return;
+	if (LIKELY(e->slab_state == SLAB_FULL)) {
+		list_detach(&e->link);
+		wake(tc, e);
+		return;
+	}
 	if (slab_target(e->slab_state, e->nregs) != 0) {
 		tcache_becomes_sparse(tc, e);
 		return;
 	}
-	list_remove(&e->link);
-	if (e->slab_state == SLAB_FULL) {
-		wake(tc, e);
-		return;
-	}
+	list_detach(&e->link);
 	tcache_leaves_partial(tc, e);
 	keep_or_delete(tc, e);
 }

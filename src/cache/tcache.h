@@ -60,6 +60,10 @@
  * the time between two trimmings. */
 #define TCACHE_TICK (CONFIG_HOSTILE ? 5 : 64)
 #define TCACHE_TRIM_NS ((uint64_t)(CONFIG_HOSTILE ? 0 : 10 * 1000 * 1000))
+/* A thread that owns less watches only what idles: slabs of few regions have an event at every
+ * other free, and the densest are used first (bench medium, 15 MiB a thread: a third more
+ * instructions). */
+#define TCACHE_WATCH_MIN (CONFIG_HOSTILE ? 1 : (size_t)32 << 20)
 /* Sparse slabs of a thread that are never many. */
 #define TCACHE_COMB_MIN (CONFIG_HOSTILE ? (size_t)64 << 10 : (size_t)16 << 20)
 /*
@@ -249,7 +253,13 @@ tcache_has_mail(struct tcache *tc)
 /* ---- comb.c: purging pages of slabs in use ---- */
 
 /* Does the thread own so much that its partly used slabs are watched? */
-bool tcache_watches(const struct tcache *tc);
+static inline bool
+tcache_watches(const struct tcache *tc)
+{
+	return UNLIKELY(tc->owned_bytes >= TCACHE_WATCH_MIN)
+	    && slab_purge_is_on(tc->arena);
+}
+
 /* Watch a slab in the list of partly used ones. */
 void tcache_watch(struct edata *e);
 /* `need' of a watched one has reached zero: few of its regions are live. */

@@ -11,9 +11,9 @@
  * reads an aligned word of this record: no word but `owner' may ever equal a tcache's address.
  *
  *	+---------------- line 0: owner thread, or the slab's bin lock -----------------+
- *	| owner | free | need carved nregs | addr | size | szind.. arena | sn | side    |
+ *	| owner | free | need carved nregs | addr | size | szind.. arena | link (2 words) |
  *	+---------------- line 1: everybody ---------------------------------------------+
- *	| remote | announced_next | link (2 words) | node (3 words) | bitmap             |
+ *	| remote | announced_next | sn | side | node (3 words) | bitmap                  |
  *
  * Who writes what: an active slab's first line belongs to its owner thread (`owner' set) or to the
  * bin whose lock is held (`owner' NULL).  An inactive extent belongs to the holder of its ecache's
@@ -97,16 +97,16 @@ struct edata {
 	uint8_t slab_state; /* enum slab_state of its owner, see cache/ and arena/ */
 	uint8_t
 	    epoch; /* shared slab: that of its bin; another one means frozen by a fork */
+	struct list link; /* LRU of an eset; slab lists; an arena's large list */
+	/* ---- line 1 ---- */
+	_Atomic(uint64_t)
+	    remote; /* regions freed by other threads: address << 16 | count */
+	_Atomic(struct edata *) announced_next; /* in the owner's inbox */
 	union {
 		uint64_t sn;             /* PAC: serial number of the mapping, age */
 		struct hpdata *pageslab; /* HPA: where it lies */
 	};
 	void *side; /* reserved for tagged heaps */
-	/* ---- line 1 ---- */
-	_Atomic(uint64_t)
-	    remote; /* regions freed by other threads: address << 16 | count */
-	_Atomic(struct edata *) announced_next; /* in the owner's inbox */
-	struct list link; /* LRU of an eset; slab lists; an arena's large list */
 	union {
 		struct heap_node node; /* eset; heap of a bin's available shared slabs */
 		struct {

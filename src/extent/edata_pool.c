@@ -87,7 +87,7 @@ renew(struct edata *e, unsigned arena_index)
 	    offsetof(struct edata, arena_index) - offsetof(struct edata, free));
 	memset(&e->slab_state, 0,
 	    offsetof(struct edata, remote) - offsetof(struct edata, slab_state));
-	memset(&e->link, 0, sizeof *e - offsetof(struct edata, link));
+	memset(&e->sn, 0, sizeof *e - offsetof(struct edata, sn));
 	/* Release: pairs with emap_neighbour, which may know the record from its last arena. */
 	store_release(&e->arena_index, (uint16_t)arena_index);
 	return e;

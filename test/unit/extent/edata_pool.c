@@ -38,9 +38,7 @@ TEST(a_record_is_aligned_and_cleared_whatever_it_was)
 			REQUIRE(e != NULL && is_aligned((uintptr_t)e, EDATA_ALIGNMENT));
 			CHECK_EQ(edata_arena(e), 1000 + i);
 			store_relaxed(&e->arena_index, 0);
-			CHECK(memcmp((char *)e, (const char *)&empty,
-				  offsetof(struct edata, link))
-			    == 0);
+			CHECK(memcmp((char *)e, (const char *)&empty, sizeof *e) == 0);
 			e->addr = e->size = e->sn = 77;
 			e->zeroed = e->is_head = true;
 			e->free = e->side = e->bitmap = (void *)&pool;
