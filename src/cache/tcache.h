@@ -48,7 +48,7 @@
  * used in turn push each other's pages out of the processor's first cache. */
 #define TCACHE_LONE_CLASSES (SC_NBINS + 2)
 /* A slab is worth at most so much of what is owned of its class: 1 / n, up to a power of two. */
-#define TCACHE_GROWTH (CONFIG_HOSTILE ? 1 : 16)
+#define TCACHE_GROWTH (CONFIG_HOSTILE ? 1 : 8)
 /* Large objects kept: how many at most (see opt.tcache_nslots_large), how large each, how much in
  * all. */
 #define TCACHE_LARGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
