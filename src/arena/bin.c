@@ -263,6 +263,25 @@ bin_fill(struct arena *arena, unsigned szind, unsigned n, void **chain)
 	return taken;
 }
 
+void
+bin_leave(struct arena *arena, unsigned szind)
+{
+	struct bin *bin = &arena->bins[szind];
+	struct edata *empty = NULL;
+
+	mutex_lock(&bin->lock);
+	if (bin->current != NULL) {
+		if (bin->current->need == 0)
+			empty = bin->current;
+		else
+			file_locked(bin, bin->current);
+		bin->current = NULL;
+	}
+	mutex_unlock(&bin->lock);
+	if (empty != NULL)
+		arena_slab_delete(arena, empty);
+}
+
 /* One region home. True: the slab has become empty, is out of the bin, and is the caller's to
  * delete. */
 static bool

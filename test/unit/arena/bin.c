@@ -77,6 +77,35 @@ TEST(regions_are_distinct_and_an_empty_slab_goes)
 	arena_destroy(arena);
 }
 
+TEST(who_leaves_takes_the_current_slab_away_once_it_is_empty)
+{
+	struct arena *arena = new_arena();
+	struct bin *bin = &arena->bins[CLASS];
+	void *p = NULL, *q = NULL;
+
+	bin_leave(arena, CLASS);
+	CHECK_EQ(bin_fill(arena, CLASS, 1, &p), 1);
+	CHECK_EQ(bin_fill(arena, CLASS, 1, &q), 1);
+	bin_leave(arena, CLASS);
+	bin_check(arena, bin);
+	CHECK(bin->current == NULL);
+	/* Others may still come. */
+	free_one(arena, q);
+	CHECK_EQ(bin_fill(arena, CLASS, 1, &q), 1);
+	CHECK(emap_lookup(p) == emap_lookup(q) && bin->current == emap_lookup(q));
+	bin_leave(arena, CLASS);
+	free_one(arena, p);
+	free_one(arena, q);
+	CHECK_EQ(bin->stats.cur_slabs, 0);
+	CHECK_EQ(bin_fill(arena, CLASS, 1, &p), 1);
+	free_one(arena, p);
+	CHECK_EQ(bin->stats.cur_slabs, 1);
+	bin_leave(arena, CLASS);
+	CHECK_EQ(bin->stats.cur_slabs, 0);
+	bin_check(arena, bin);
+	arena_destroy(arena);
+}
+
 TEST(a_double_free_is_told)
 {
 	struct arena *arena = new_arena();

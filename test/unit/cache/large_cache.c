@@ -79,21 +79,24 @@ TEST(number_and_bytes_are_bounded_and_the_oldest_go_first)
 	end_tcache(tc);
 }
 
-TEST(a_request_of_another_size_sends_the_oldest_back_until_few_are_left)
+TEST(requests_of_another_size_send_the_oldest_back_until_little_is_left)
 {
 	struct tcache *tc = new_tcache();
-	struct edata *e[TCACHE_LARGE_UNASKED + 1];
 	const size_t size = align_up(40960, os_page_size), other = size + os_page_size;
+	struct edata *e[8];
 
-	for (unsigned i = 0; i <= TCACHE_LARGE_UNASKED; i++)
+	for (unsigned i = 0; i < COUNT_OF(e); i++)
 		CHECK(tcache_large_keep(tc, e[i] = new_extent(arena_get(0), size)));
-	const unsigned n = tc->n_large;
+	while (load_relaxed(&tc->large_bytes) > TCACHE_LARGE_UNASKED) {
+		const unsigned n = tc->n_large;
+		CHECK(tcache_large_take(tc, other) == NULL);
+		REQUIRE(tc->n_large == n - 1);
+		CHECK(n == 1 || tc->large[0] == e[COUNT_OF(e) + 1 - n]);
+		CHECK_EQ(load_relaxed(&tc->large_bytes), tc->n_large * size);
+	}
+	CHECK_EQ(tc->n_large, TCACHE_LARGE_UNASKED / size);
 	CHECK(tcache_large_take(tc, other) == NULL);
-	CHECK_EQ(tc->n_large, min_size(n, TCACHE_LARGE_UNASKED));
-	CHECK(tc->large[0] == e[TCACHE_LARGE_UNASKED + 1 - tc->n_large]);
-	CHECK_EQ(load_relaxed(&tc->large_bytes), tc->n_large * size);
-	CHECK(tcache_large_take(tc, other) == NULL);
-	CHECK_EQ(tc->n_large, min_size(n, TCACHE_LARGE_UNASKED));
+	CHECK_EQ(tc->n_large, TCACHE_LARGE_UNASKED / size);
 	end_tcache(tc);
 }
 

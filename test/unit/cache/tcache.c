@@ -74,6 +74,9 @@ TEST(the_first_objects_of_a_class_come_from_shared_slabs)
 	give(tc, first);
 	warm_up(tc, CLASS);
 	CHECK_EQ(tc->owned_bytes, slab_geometry[CLASS].slab_size);
+	/* Nor does the class have a shared one any more. */
+	warm_up(tc, SC_NBINS - 1);
+	CHECK_EQ(tc->arena->bins[SC_NBINS - 1].stats.cur_slabs, 1);
 	end_tcache(tc);
 	whole_check_empty();
 }
@@ -322,9 +325,9 @@ TEST(nothing_is_had_without_a_tcache)
 		CHECK_EQ(tcache_none.lookup[i], 0);
 }
 
-/* Regions ever touched of a slab whose class has one object at a time. */
+/* Regions touched of a slab whose class has one object at a time, so many times. */
 static unsigned
-carved_by_pairs(size_t size)
+carved_by_pairs(size_t size, unsigned n)
 {
 	struct tcache *tc = new_tcache();
 	const unsigned szind = size_class_of(size);
@@ -333,19 +336,22 @@ carved_by_pairs(size_t size)
 		(void)take(tc, szind);
 	give(tc, take(tc, szind));
 	const unsigned before = tc->current[szind]->carved;
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < n; i++)
 		give(tc, take(tc, szind));
 	const unsigned carved = tc->current[szind]->carved - before;
 	end_tcache(tc);
 	return carved;
 }
 
-/* Or each malloc of such a pair would find an empty list. */
+/* Or each malloc of such a pair would find an empty list; where there are few, that costs less than
+ * memory. */
 TEST(one_object_at_a_time_comes_to_have_several_regions)
 {
 	const size_t max = size_class_size(TCACHE_LONE_CLASSES - 1);
 
 	CHECK_EQ(max, 20 << 10);
-	CHECK(carved_by_pairs(max) >= 1);
-	CHECK_EQ(carved_by_pairs(max + 1), 0);
+	if (!CONFIG_HOSTILE)
+		CHECK_EQ(carved_by_pairs(max, TCACHE_LENGTHEN / 4), 0);
+	CHECK(carved_by_pairs(max, TCACHE_LENGTHEN + 8) >= 1);
+	CHECK_EQ(carved_by_pairs(max + 1, TCACHE_LENGTHEN + 8), 0);
 }
