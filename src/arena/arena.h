@@ -302,8 +302,8 @@ void arena_slab_share(struct arena *arena, struct edata *e, unsigned live);
 void bin_init(struct bin *bin, unsigned szind);
 /* Take up to n regions as a chain; returns how many (0: out of memory). */
 unsigned bin_fill(struct arena *arena, unsigned szind, unsigned n, void **chain);
-/* A thread that took regions from here goes over to slabs of its own: the current slab is none any
- * more, and goes when it is empty. */
+/* A thread that took regions from here goes over to slabs of its own: the current slab steps back
+ * among the others, or goes if it is empty. */
 void bin_leave(struct arena *arena, unsigned szind);
 enum bin_freed { BIN_FREED, BIN_DOUBLE_FREE };
 /* Free one region of a shared slab. */

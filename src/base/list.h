@@ -4,7 +4,7 @@
  *
  * A list head is a `struct list' that is never an element.  Always true: n->next->prev == n and
  * n->prev->next == n, for the head and every element; an empty head, and an element that has been
- * removed, point at themselves, so removing twice is asserted.
+ * removed, not only detached, point at themselves, so removing twice is asserted.
  * Owns nothing, takes no lock: the caller guards head and elements together.
  */
 #ifndef TRACT_BASE_LIST_H
@@ -66,7 +66,8 @@ list_remove(struct list *n)
 	list_init(n);
 }
 
-/* The same for what nobody asks whether it is in a list, before it is inserted again. */
+/* The same, for an element that is inserted again, or goes, before anybody asks whether it is in a
+ * list. */
 static inline void
 list_detach(struct list *n)
 {

@@ -3,8 +3,8 @@
  * large_cache -- a few freed extents that a thread keeps for its next request of the same size.
  *
  * They stay active for everybody else (`cached' marks them, so that a second free is seen), oldest
- * first in tc->large.  Where others are asked for than are kept, the oldest goes back, until little
- * is left.  Only extents of automatic arenas, up to TCACHE_LARGE_MAX each, and no guarded ones:
+ * first in tc->large.  Where others are asked for than are kept, the oldest goes back, until few
+ * are left.  Only extents of automatic arenas, up to TCACHE_LARGE_MAX each, and no guarded ones:
  * which object is guarded is for counting to say.
  */
 #include "base/bits.h"
@@ -31,7 +31,7 @@ tcache_large_search(struct tcache *tc, size_t size)
 		if (tc->large[i]->size == size)
 			return remove_at(tc, i);
 	/* Its pages first, before new ones are touched. */
-	if (load_relaxed(&tc->large_bytes) > TCACHE_LARGE_UNASKED)
+	if (tc->n_large > TCACHE_LARGE_UNASKED)
 		large_free(remove_at(tc, 0));
 	return NULL;
 }

@@ -216,6 +216,7 @@ chain_tail(const struct edata *e, void *head)
 			return head;
 		void **const word = tail_word(e, next);
 		head = LIKELY(word != NULL) ? *word : next;
+		assert(slab_is_region(e, head));
 	}
 }
 

@@ -53,8 +53,11 @@ carve(struct tcache *tc, unsigned szind, struct edata *e)
 NOINLINE void *
 tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e, void *p)
 {
-	if (e->owned_purged == 0
-	    && load_relaxed(&tc->classes[szind].n_fills) >= TCACHE_LENGTHEN)
+	struct tcache_class *k = &tc->classes[szind];
+
+	if (k->n_lone < TCACHE_LENGTHEN)
+		k->n_lone++;
+	else if (e->owned_purged == 0)
 		tc->list[szind] = carve(tc, (unsigned)szind, e);
 	return p;
 }
@@ -152,9 +155,12 @@ refill_from_arena(struct tcache *tc, unsigned szind)
 	}
 	if (UNLIKELY(tc->sparse_bytes != 0))
 		tcache_comb_for_growth(tc, slab_geometry[szind].slab_size);
-	/* Its pages may be those of the first own slab. */
-	if (k->owned_kib == 0 && is_served)
-		bin_leave(tc->arena, szind);
+	/* The class is warm now.  The shared slab's pages may be those of the first own one. */
+	if (k->n_cold == TCACHE_COLD && is_served) {
+		k->n_cold++;
+		if (!mixed_holds(szind))
+			bin_leave(tc->arena, szind);
+	}
 	struct edata *e = is_served ? new_slab(tc, szind) : NULL;
 	if (e == NULL) {
 		tcache_flush(tc);

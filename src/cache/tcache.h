@@ -47,7 +47,8 @@
 /* Classes of up to 20 KiB, of which a list of one region is lengthened: two larger ones that are
  * used in turn push each other's pages out of the processor's first cache. */
 #define TCACHE_LONE_CLASSES (SC_NBINS + 2)
-/* And times that the class has been filled before: few need no more memory. */
+/* It is after it was of one region so many times: a class that is used now and then needs no second
+ * one. */
 #define TCACHE_LENGTHEN (CONFIG_HOSTILE ? 2 : 512)
 /* A slab is worth at most so much of what is owned of its class: 1 / n, up to a power of two. */
 #define TCACHE_GROWTH (CONFIG_HOSTILE ? 1 : 8)
@@ -56,8 +57,8 @@
 #define TCACHE_LARGE_COUNT (CONFIG_HOSTILE ? 2 : 32)
 #define TCACHE_LARGE_MAX ((size_t)512 << 10)
 #define TCACHE_LARGE_BYTES ((size_t)1 << 20)
-/* Of these, how much stays when requests find none of their size. */
-#define TCACHE_LARGE_UNASKED ((size_t)(CONFIG_HOSTILE ? 64 : 128) << 10)
+/* Of these, how many stay when a request finds none of its size. */
+#define TCACHE_LARGE_UNASKED (CONFIG_HOSTILE ? 1 : 4)
 /* Slow paths between two looks at the clock, if opt.tcache_gc_incr_bytes is the initial value, and
  * the time between two trimmings. */
 #define TCACHE_TICK (CONFIG_HOSTILE ? 5 : 64)
@@ -91,7 +92,10 @@ struct tcache_class {
 	_Atomic(uint64_t) n_fills;   /* times that some went there */
 	_Atomic(uint64_t) n_flushes; /* batches of the class posted to other threads */
 	uint32_t taken_at_trim;      /* n_taken, cut, when trimming last looked */
-	uint8_t n_cold;
+	uint16_t
+	    n_lone; /* times that its list was of one region, at most TCACHE_LENGTHEN */
+	uint8_t
+	    n_cold; /* regions from shared slabs, at most TCACHE_COLD; or warm: one more */
 };
 
 struct tcache_message {

@@ -79,24 +79,39 @@ TEST(number_and_bytes_are_bounded_and_the_oldest_go_first)
 	end_tcache(tc);
 }
 
-TEST(requests_of_another_size_send_the_oldest_back_until_little_is_left)
+TEST(a_request_of_another_size_sends_the_oldest_back_until_few_are_left)
 {
 	struct tcache *tc = new_tcache();
+	struct edata *e[TCACHE_LARGE_UNASKED + 1];
 	const size_t size = align_up(40960, os_page_size), other = size + os_page_size;
-	struct edata *e[8];
 
-	for (unsigned i = 0; i < COUNT_OF(e); i++)
+	for (unsigned i = 0; i <= TCACHE_LARGE_UNASKED; i++)
 		CHECK(tcache_large_keep(tc, e[i] = new_extent(arena_get(0), size)));
-	while (load_relaxed(&tc->large_bytes) > TCACHE_LARGE_UNASKED) {
-		const unsigned n = tc->n_large;
-		CHECK(tcache_large_take(tc, other) == NULL);
-		REQUIRE(tc->n_large == n - 1);
-		CHECK(n == 1 || tc->large[0] == e[COUNT_OF(e) + 1 - n]);
-		CHECK_EQ(load_relaxed(&tc->large_bytes), tc->n_large * size);
-	}
-	CHECK_EQ(tc->n_large, TCACHE_LARGE_UNASKED / size);
+	const unsigned n = tc->n_large;
 	CHECK(tcache_large_take(tc, other) == NULL);
-	CHECK_EQ(tc->n_large, TCACHE_LARGE_UNASKED / size);
+	CHECK_EQ(tc->n_large, min_size(n, TCACHE_LARGE_UNASKED));
+	CHECK(tc->large[0] == e[TCACHE_LARGE_UNASKED + 1 - tc->n_large]);
+	CHECK_EQ(load_relaxed(&tc->large_bytes), tc->n_large * size);
+	CHECK(tcache_large_take(tc, other) == NULL);
+	CHECK_EQ(tc->n_large, min_size(n, TCACHE_LARGE_UNASKED));
+	end_tcache(tc);
+}
+
+TEST(some_sizes_used_in_turn_come_to_be_found)
+{
+	struct tcache *tc = new_tcache();
+	unsigned n_found = 0;
+
+	for (unsigned i = 0; i < 20; i++) {
+		const size_t size = (size_t)(128 + 64 * (i % 4)) << 10;
+		struct edata *e = tcache_large_take(tc, size);
+		n_found += e != NULL;
+		if (e == NULL)
+			e = new_extent(arena_get(0), size);
+		CHECK(tcache_large_keep(tc, e));
+	}
+	if (!CONFIG_HOSTILE)
+		CHECK_EQ(n_found, 16);
 	end_tcache(tc);
 }
 
