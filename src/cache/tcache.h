@@ -47,8 +47,7 @@
 /* Classes of up to 20 KiB, of which a list of one region is lengthened: two larger ones that are
  * used in turn push each other's pages out of the processor's first cache. */
 #define TCACHE_LONE_CLASSES (SC_NBINS + 2)
-/* It is after it was of one region so many times: a class that is used now and then needs no second
- * one. */
+/* Lists of one region before that: a class that is used now and then needs no second region. */
 #define TCACHE_LENGTHEN (CONFIG_HOSTILE ? 2 : 512)
 /* A slab is worth at most so much of what is owned of its class: 1 / n, up to a power of two. */
 #define TCACHE_GROWTH (CONFIG_HOSTILE ? 1 : 8)
