@@ -55,9 +55,11 @@ tcache_lengthen(struct tcache *tc, size_t szind, struct edata *e, void *p)
 {
 	struct tcache_class *k = &tc->classes[szind];
 
-	if (k->n_lone < TCACHE_LENGTHEN)
-		k->n_lone++;
-	else if (e->owned_purged == 0)
+	/* Once it has been: the counter is another arena's when the tcache moves. */
+	if (!k->lengthens && load_relaxed(&k->n_fills) < TCACHE_LENGTHEN)
+		return p;
+	k->lengthens = true;
+	if (e->owned_purged == 0)
 		tc->list[szind] = carve(tc, (unsigned)szind, e);
 	return p;
 }

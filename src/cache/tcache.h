@@ -47,7 +47,7 @@
 /* Classes of up to 20 KiB, of which a list of one region is lengthened: two larger ones that are
  * used in turn push each other's pages out of the processor's first cache. */
 #define TCACHE_LONE_CLASSES (SC_NBINS + 2)
-/* Lists of one region before that: a class that is used now and then needs no second region. */
+/* Fillings before that: a class that is used now and then needs no second region. */
 #define TCACHE_LENGTHEN (CONFIG_HOSTILE ? 2 : 512)
 /* A slab is worth at most so much of what is owned of its class: 1 / n, up to a power of two. */
 #define TCACHE_GROWTH (CONFIG_HOSTILE ? 1 : 8)
@@ -91,8 +91,7 @@ struct tcache_class {
 	_Atomic(uint64_t) n_fills;   /* times that some went there */
 	_Atomic(uint64_t) n_flushes; /* batches of the class posted to other threads */
 	uint32_t taken_at_trim;      /* n_taken, cut, when trimming last looked */
-	uint16_t
-	    n_lone; /* times that its list was of one region, at most TCACHE_LENGTHEN */
+	bool lengthens;              /* it was filled TCACHE_LENGTHEN times */
 	uint8_t
 	    n_cold; /* regions from shared slabs, at most TCACHE_COLD; or warm: one more */
 };

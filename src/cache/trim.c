@@ -68,7 +68,7 @@ trim_class(struct tcache *tc, unsigned szind)
 		if (tcache_is_worth_trimming(slab_geometry[szind].slab_size))
 			delete_current_if_free(tc, szind);
 		if (owns_nothing(tc, szind))
-			k->n_cold = k->n_lone = 0;
+			k->n_cold = 0;
 	}
 	k->taken_at_trim = (uint32_t)load_relaxed(&k->n_taken);
 }
